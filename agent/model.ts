@@ -143,8 +143,10 @@ export interface Volumes {
     env: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<ContainerMounts>;
-  /** Unmounts and removes all of a pod's volumes. Repeatable; throws while one is busy. */
+  /** Unmounts and removes all of a pod's volumes; logs and last words stay. Repeatable; throws while one is busy. */
   remove(uid: string, signal: AbortSignal): Promise<void>;
+  /** Removes the whole directory of a pod that nobody knows any more, its volumes first. Repeatable; throws while one is busy. */
+  forget(uid: string, signal: AbortSignal): Promise<void>;
   /** UIDs that have a directory below the root. */
   known(): Promise<readonly string[]>;
 }
