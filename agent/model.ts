@@ -16,7 +16,12 @@ export interface Termination {
   readonly graceSeconds: number;
   readonly because: string;
   /** Status that the pod ends with, for those the node ends by itself (Evicted, DeadlineExceeded, Preempting …). */
-  readonly status?: { readonly reason: string; readonly message: string };
+  readonly status?: {
+    readonly reason: string;
+    readonly message: string;
+    /** The DisruptionTarget condition's message, where the pod goes for the node's sake, not by its own fault. */
+    readonly disruption?: string;
+  };
 }
 
 /** A pod that this node refuses to run: phase Failed, reason and message as upstream says them. */
@@ -62,6 +67,8 @@ export interface ObservedContainer {
   /** Last words, read after it exited, at most 4096 bytes. */
   readonly terminationMessage: string;
   readonly resources: ContainerResources;
+  /** How long to wait after its end before the next start. Absent where another agent made it. */
+  readonly backOffSeconds?: number;
 }
 
 /** What the engine has of one pod, dead containers included. Newest first: sandboxes by attempt, containers by restart. */
@@ -112,6 +119,41 @@ export interface ContainerWish {
   readonly kind: ContainerKind;
   readonly container: Container;
 }
+
+/** One step towards the wish, safe to repeat. `because` is the log line, the event and the test's proof. */
+export type PodAction = { readonly because: string } & (
+  | { readonly do: 'EnsureVolumes' }
+  | { readonly do: 'StartSandbox'; readonly attempt: number }
+  | { readonly do: 'AttachNetwork'; readonly sandbox: ObservedSandbox }
+  | {
+      readonly do: 'StartContainer';
+      readonly wish: ContainerWish;
+      readonly sandbox: ObservedSandbox;
+      readonly restartCount: number;
+      /** What its own successor will have to wait. */
+      readonly backOffSeconds: number;
+    }
+  | {
+      readonly do: 'BackOff';
+      readonly wish: ContainerWish;
+      readonly delaySeconds: number;
+      readonly untilMs: number;
+    }
+  | {
+      readonly do: 'StopContainer';
+      readonly container: ObservedContainer;
+      readonly graceSeconds: number;
+      /** Ids of containers that must have stopped first, within the same grace. */
+      readonly after: readonly string[];
+    }
+  | { readonly do: 'StopSandbox'; readonly sandbox: ObservedSandbox }
+  | { readonly do: 'RemoveContainer'; readonly container: ObservedContainer }
+  | { readonly do: 'RemoveSandbox'; readonly sandbox: ObservedSandbox }
+  /** Unmounts its volumes and removes its cgroup; logs and dead containers stay. */
+  | { readonly do: 'ReleasePod' }
+  /** Removes its directories and its logs too. */
+  | { readonly do: 'ForgetPod' }
+);
 
 // ---- what rooms are handed by the loop ----
 
