@@ -1,0 +1,71 @@
+// Where a pod's volumes lie below the root: the kubelet's own layout, so that a node can change from one to the other.
+import { join } from 'node:path';
+
+const uidShape = /^[A-Za-z0-9][-A-Za-z0-9_.]{0,127}$/;
+const labelShape = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** Names become path elements. The API checks them, static manifests are checked here: nothing may climb out. */
+function checked(what: string, name: string, shape: RegExp): string {
+  if (!shape.test(name)) throw new Error(`${what} ${JSON.stringify(name)} cannot be the name of a directory`);
+  return name;
+}
+
+export type Plugin =
+  | 'empty-dir'
+  | 'configmap'
+  | 'secret'
+  | 'projected'
+  | 'downward-api'
+  | 'host-path'
+  | 'local-volume'
+  | 'nfs';
+
+/** Volumes whose content is ours alone and goes with the pod. Of every other only the empty mount point is ours. */
+export const ownedPlugins: ReadonlySet<string> = new Set<Plugin>([
+  'empty-dir',
+  'configmap',
+  'secret',
+  'projected',
+  'downward-api',
+]);
+
+const pluginPrefix = 'kubernetes.io~';
+
+/** "kubernetes.io~empty-dir" → "empty-dir" */
+export function pluginOf(directory: string): string {
+  return directory.startsWith(pluginPrefix) ? directory.slice(pluginPrefix.length) : directory;
+}
+
+export interface PodLayout {
+  readonly directory: string;
+  readonly volumes: string;
+  readonly subPaths: string;
+  readonly plugins: string;
+  volume(plugin: Plugin, name: string): string;
+  /** Says that an emptyDir has been set up once: its content is the pod's from then on. */
+  readyMarker(name: string): string;
+  subPath(volume: string, container: string, index: number): string;
+}
+
+export function podsDirectory(rootDir: string): string {
+  return join(rootDir, 'pods');
+}
+
+/** Throws where `uid`, or a name given later, is no safe path element. */
+export function podLayout(rootDir: string, uid: string): PodLayout {
+  const directory = join(podsDirectory(rootDir), checked('Pod UID', uid, uidShape));
+  const volumes = join(directory, 'volumes');
+  const subPaths = join(directory, 'volume-subpaths');
+  const plugins = join(directory, 'plugins');
+  const volumeName = (name: string): string => checked('Volume', name, labelShape);
+  return {
+    directory,
+    volumes,
+    subPaths,
+    plugins,
+    volume: (plugin, name) => join(volumes, `${pluginPrefix}${plugin}`, volumeName(name)),
+    readyMarker: (name) => join(plugins, `${pluginPrefix}empty-dir`, volumeName(name), 'ready'),
+    subPath: (volume, container, index) =>
+      join(subPaths, volumeName(volume), checked('Container', container, labelShape), String(index)),
+  };
+}
