@@ -1,7 +1,7 @@
 // The nouns that the control loops share: what they see, what they want done, and how a loop describes itself.
 import type { ApiClient, DeleteOptions, Patch } from '../kube/client.ts';
 import type { ObjectName, Resource } from '../kube/resources.ts';
-import type { KubeObject, Pod } from '../kube/types.ts';
+import type { KubeObject, Pod, Taint, Toleration } from '../kube/types.ts';
 
 /** What a loop sees: local copies of the API's objects, never older than what the loop itself has written. */
 export interface View {
@@ -112,3 +112,13 @@ export function watch<T extends KubeObject>(
 
 /** For loops that need no more than the view. */
 export const looksNoFurther = (): undefined => undefined;
+
+/** Whether a toleration bears a taint: the scheduler and the eviction of pods must agree. */
+export function tolerates(toleration: Toleration, taint: Taint): boolean {
+  if (toleration.effect && toleration.effect !== taint.effect) return false;
+  if (toleration.key && toleration.key !== taint.key) return false;
+  const operator = toleration.operator || 'Equal';
+  if (operator === 'Exists') return true;
+  // Without a key only Exists means every taint.
+  return operator === 'Equal' && Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '');
+}

@@ -22,13 +22,15 @@ export interface QueueOptions {
   readonly signal: AbortSignal;
   readonly firstBackoffMs?: number;
   readonly lastBackoffMs?: number;
-  /** Which key goes first: negative, `a` does. Left out: first come, first served. */
-  readonly order?: (a: string, b: string) => number;
+  /** Keys of a higher rank go first; within a rank, first come, first served. */
+  readonly rank?: (key: string) => number;
 }
 
 export function createWorkQueue(options: QueueOptions): WorkQueue {
-  const { clock, signal, firstBackoffMs = 20, lastBackoffMs = 60_000, order } = options;
-  const waiting = new Set<string>();
+  const { clock, signal, firstBackoffMs = 20, lastBackoffMs = 60_000, rank = () => 0 } = options;
+  /** By rank, then in the order of their coming. */
+  const waiting = new Map<number, Set<string>>();
+  const ranks = new Map<string, number>();
   const working = new Set<string>();
   const again = new Set<string>();
   const failures = new Map<string, number>();
@@ -39,7 +41,7 @@ export function createWorkQueue(options: QueueOptions): WorkQueue {
     later.get(key)?.cancel.abort();
     later.delete(key);
     if (working.has(key)) again.add(key);
-    else waiting.add(key);
+    else put(key);
     wake.resolve();
     wake = Promise.withResolvers();
   }
@@ -47,7 +49,7 @@ export function createWorkQueue(options: QueueOptions): WorkQueue {
   function addAfter(key: string, milliseconds: number): void {
     const dueMs = clock.now() + milliseconds;
     const known = later.get(key);
-    if (waiting.has(key) || again.has(key) || (known && known.dueMs <= dueMs)) return;
+    if (ranks.has(key) || again.has(key) || (known && known.dueMs <= dueMs)) return;
     known?.cancel.abort();
     const cancel = new AbortController();
     later.set(key, { dueMs, cancel });
@@ -57,11 +59,24 @@ export function createWorkQueue(options: QueueOptions): WorkQueue {
     );
   }
 
-  function first(): string | undefined {
-    if (!order) return waiting.values().next().value;
-    let best: string | undefined;
-    for (const key of waiting) if (best === undefined || order(key, best) < 0) best = key;
-    return best;
+  function put(key: string): void {
+    if (ranks.has(key)) return;
+    const at = rank(key);
+    ranks.set(key, at);
+    const line = waiting.get(at) ?? new Set();
+    waiting.set(at, line.add(key));
+  }
+
+  function takeFirst(): string | undefined {
+    if (waiting.size === 0) return undefined;
+    const at = Math.max(...waiting.keys());
+    const line = waiting.get(at);
+    const key = line?.values().next().value;
+    if (key === undefined) return undefined;
+    line?.delete(key);
+    ranks.delete(key);
+    if (line?.size === 0) waiting.delete(at);
+    return key;
   }
 
   return {
@@ -81,9 +96,8 @@ export function createWorkQueue(options: QueueOptions): WorkQueue {
       until.addEventListener('abort', end, { once: true });
       try {
         while (!until.aborted) {
-          const key = first();
+          const key = takeFirst();
           if (key !== undefined) {
-            waiting.delete(key);
             working.add(key);
             return key;
           }
@@ -98,6 +112,6 @@ export function createWorkQueue(options: QueueOptions): WorkQueue {
       working.delete(key);
       if (again.delete(key)) add(key);
     },
-    length: () => waiting.size,
+    length: () => ranks.size,
   };
 }

@@ -1,14 +1,6 @@
-// Taints and tolerations: who bears what, and for how long.
-import type { Pod, Taint, Toleration } from '../../../kube/types.ts';
-
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false;
-  if (toleration.key && toleration.key !== taint.key) return false;
-  const operator = toleration.operator || 'Equal';
-  if (operator === 'Exists') return true;
-  // Without a key only Exists means every taint.
-  return operator === 'Equal' && Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '');
-}
+// How long a pod bears its node's taints.
+import type { Pod, Taint } from '../../../kube/types.ts';
+import { tolerates } from '../../model.ts';
 
 /** How long a pod stays among these NoExecute taints: seconds, "for ever", or 0 when it must go now. */
 export function staySeconds(pod: Pod, taints: readonly Taint[]): number | 'for ever' {
