@@ -24,7 +24,7 @@ export async function createNetnsPod(): Promise<NetnsPod> {
   const { pid } = child;
   if (pid === undefined) throw new Error('unshare did not start');
   const netns = `/proc/${pid}/ns/net`;
-  const servers: ChildProcess[] = [];
+  const servers: { stop(): Promise<void> }[] = [];
   return {
     pid,
     netns,
@@ -33,14 +33,19 @@ export async function createNetnsPod(): Promise<NetnsPod> {
       return stdout.trim();
     },
     async serve(...command) {
-      const server = spawn('nsenter', [`--net=${netns}`, '--', ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
-      servers.push(server);
-      await once(server.stdout, 'data');
+      servers.push(await serveIn(netns, ...command));
     },
     async remove() {
-      await Promise.all([...servers, child].map(kill));
+      await Promise.all([...servers.map((server) => server.stop()), kill(child)]);
     },
   };
+}
+
+/** Starts a program in a network namespace. Resolves at its first output. */
+export async function serveIn(netns: string, ...command: string[]): Promise<{ stop(): Promise<void> }> {
+  const server = spawn('nsenter', [`--net=${netns}`, '--', ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(server.stdout, 'data');
+  return { stop: () => kill(server) };
 }
 
 async function kill(child: ChildProcess): Promise<void> {
