@@ -2,6 +2,8 @@
 import { serveAttach, serveExec, serveRun } from './commands.ts';
 import { type Exchange, sendJson, sendText } from './exchange.ts';
 import { sendLogs } from './logs.ts';
+import { createDialers } from './port-forward/dialers.ts';
+import { servePortForward } from './port-forward/serve.ts';
 import { parseLogQuery } from './rules/log-query.ts';
 import { hasContainer, logSource } from './rules/log-source.ts';
 import type { ContainerPath, Route } from './rules/routes.ts';
@@ -10,12 +12,14 @@ import { createWebSocketDoor } from './streams/websocket.ts';
 
 export type Answer = (route: Route, exchange: Exchange) => Promise<void>;
 
-const debugging: ReadonlySet<Route['to']> = new Set(['exec', 'attach', 'run', 'containerLogs']);
+const debugging: ReadonlySet<Route['to']> = new Set(['exec', 'attach', 'run', 'portForward', 'containerLogs']);
 
 /** `stopping` ends what would go on for ever. */
 export function createAnswers(options: KubeletServerOptions, stopping: AbortSignal): Answer {
   const { pods, configuration, debuggingHandlers = true } = options;
   const parts = { ...options, door: createWebSocketDoor() };
+  const dialers = createDialers();
+  stopping.addEventListener('abort', () => dialers.stop());
 
   return async (route, exchange) => {
     if (!debuggingHandlers && debugging.has(route.to)) {
@@ -36,6 +40,8 @@ export function createAnswers(options: KubeletServerOptions, stopping: AbortSign
         return serveAttach(parts, route.at, exchange);
       case 'run':
         return serveRun(parts, route.at, exchange);
+      case 'portForward':
+        return servePortForward({ ...parts, dialers }, route.at, exchange);
       case 'refusal':
         return route.code === 404
           ? sendText(exchange.response(), 404, '404: Page Not Found')

@@ -12,6 +12,7 @@ export type Route =
   | { readonly to: 'healthz' | 'pods' | 'configz' }
   | { readonly to: 'containerLogs'; readonly at: ContainerPath }
   | { readonly to: 'exec' | 'attach' | 'run'; readonly at: ContainerPath }
+  | { readonly to: 'portForward'; readonly at: Omit<ContainerPath, 'container'> }
   | { readonly to: 'refusal'; readonly code: 404 | 405 };
 
 const notFound: Route = { to: 'refusal', code: 404 };
@@ -28,6 +29,7 @@ const streaming: ReadonlyMap<string, readonly string[]> = new Map([
   ['containerLogs', ['GET']],
   ['exec', ['GET', 'POST']],
   ['attach', ['GET', 'POST']],
+  ['portForward', ['GET', 'POST']],
   ['run', ['POST']],
 ]);
 
@@ -45,6 +47,9 @@ export function routeOf(method: string, segments: readonly string[]): Route {
 function streamingRoute(first: string, rest: readonly string[]): Route | undefined {
   const [namespace, pod, third, fourth] = rest;
   if (namespace === undefined || pod === undefined) return undefined;
+  if (first === 'portForward') {
+    return rest.length <= 3 ? { to: 'portForward', at: { namespace, pod, uid: third } } : undefined;
+  }
   if (third === undefined || rest.length > 4) return undefined;
   if (first === 'containerLogs') {
     return fourth === undefined

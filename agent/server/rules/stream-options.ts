@@ -47,6 +47,32 @@ export const webSocketCommandProtocols = [
   'base64.channel.k8s.io',
 ] as const;
 
+export const spdyForwardProtocols = ['portforward.k8s.io'] as const;
+/** The older ones name their ports in the query and carry two channels for each. */
+export const channelForwardProtocols = ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io'] as const;
+/** SPDY frames inside binary messages (KEP-4006). */
+export const tunnelForwardProtocol = 'SPDY/3.1+portforward.k8s.io';
+
+/** A port as headers and queries write it: 1 to 65535, no sign, no space. */
+export function parsePort(text: string | undefined): number | undefined {
+  const port = Number(text);
+  return text !== undefined && /^[1-9]\d{0,4}$/.test(text) && port < 65_536 ? port : undefined;
+}
+
+/** `port=8080,9090&port=7070`; undefined where there is none, or one that is no port. */
+export function parsePorts(query: URLSearchParams): readonly number[] | undefined {
+  const ports: number[] = [];
+  for (const text of query.getAll('port').flatMap((value) => value.split(','))) {
+    const port = parsePort(text);
+    if (port === undefined) return undefined;
+    ports.push(port);
+  }
+  return ports.length > 0 && ports.length <= maxPorts ? ports : undefined;
+}
+
+/** Two channels for each in one byte. */
+const maxPorts = 120;
+
 /** A terminal's size as the resize stream gives it; zero means "unknown" and changes nothing. */
 export function parseSize(line: string): { columns: number; rows: number } | undefined {
   try {

@@ -1,37 +1,13 @@
 // exec and attach over a WebSocket: each message begins with its channel. 0 stdin, 1 stdout, 2 stderr, 3 error, 4 resize.
 import { renderOutcome } from '../rules/outcome.ts';
 import type { StreamOptions } from '../rules/stream-options.ts';
+import { channelCodec } from './channels.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import type { RemoteStreams } from './remote.ts';
 import { PeerGone } from './transport.ts';
 import type { MessageSocket } from './websocket.ts';
 
 const closeChannel = 255;
-
-interface Codec {
-  /** The channel and what it carries; undefined for a message that is not of the protocol. */
-  decode(message: Buffer): { channel: number; data: Buffer } | undefined;
-  encode(channel: number, data: Buffer): Buffer | string;
-}
-
-const binary: Codec = {
-  decode: (message) =>
-    message.length === 0 ? undefined : { channel: message.readUInt8(0), data: message.subarray(1) },
-  encode: (channel, data) => Buffer.concat([Buffer.from([channel]), data]),
-};
-
-const base64: Codec = {
-  decode: (message) =>
-    message.length === 0
-      ? undefined
-      : { channel: message.readUInt8(0) - 48, data: Buffer.from(message.toString('latin1', 1), 'base64') },
-  encode: (channel, data) => `${channel}${data.toString('base64')}`,
-};
-
-/** The codec of a protocol's messages. */
-export function channelCodec(protocol: string): Codec {
-  return protocol.includes('base64') ? base64 : binary;
-}
 
 /** Serves an opened WebSocket; `protocol` is what the handshake agreed on, "" for none. */
 export function acceptWebSocketCommand(socket: MessageSocket, options: StreamOptions, protocol: string): RemoteStreams {
