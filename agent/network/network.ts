@@ -9,6 +9,8 @@ import { createConfDir } from './conf-dir.ts';
 import { type CniCall, type CniPlugin, processPlugin } from './plugin.ts';
 import { capabilityArgs, cniArgs } from './rules/arguments.ts';
 import { addressesOf, type PluginConfig, pluginInput } from './rules/conflist.ts';
+import { hostPortsOf } from './rules/host-ports.ts';
+import type { HostPort } from './rules/traffic.ts';
 
 /** The plugin type that is ours: called in this process, which saves a Node.js start per pod. */
 export const BRIDGE_TYPE = 'nodelet-bridge';
@@ -23,15 +25,23 @@ export interface PodNetworkOptions {
   /** The node's pod CIDR or CIDRs ("10.244.1.0/24,fd00:1::/64"), once known. */
   readonly podCidr: () => string | undefined;
   readonly bridge: CniPlugin;
+  /** Called when `hostPorts` has changed: the pod is attached once its ports lead to it. */
+  readonly hostPortsChanged?: (added: readonly HostPort[], signal: AbortSignal) => Promise<void>;
   readonly log: Log;
 }
 
-export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
-  const { confDir, binDir, stateDir, podCidr, bridge, log } = options;
+export interface NodePodNetwork extends PodNetwork {
+  /** The node's ports that lead to pods, all of them. */
+  hostPorts(): Promise<readonly HostPort[]>;
+}
+
+export function createPodNetwork(options: PodNetworkOptions): NodePodNetwork {
+  const { confDir, binDir, stateDir, podCidr, bridge, hostPortsChanged = async () => {}, log } = options;
   const conf = createConfDir(confDir, log);
   const store = createAttachmentStore(stateDir);
   const known = new Map<string, readonly string[]>();
   const inTurn = createTurns();
+  let loading: Promise<Map<string, readonly HostPort[]>> | undefined;
   const pluginOf = ({ type }: PluginConfig): CniPlugin => (type === BRIDGE_TYPE ? bridge : processPlugin(type, binDir));
 
   async function attach(
@@ -48,7 +58,9 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
     try {
       const result = await addAll(record, signal);
       await store.put({ ...record, result });
-      return remember(sandbox.id, addressesOf(result));
+      const ips = remember(sandbox.id, addressesOf(result));
+      await openHostPorts({ ...record, result }, signal);
+      return ips;
     } catch (error) {
       // Should this fail too, the record stays, and the sandbox is in `attached` until a DEL has worked.
       await takeBack(record, AbortSignal.timeout(30_000)).catch(() => undefined);
@@ -90,7 +102,30 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       await pluginOf(plugin)(callOf('DEL', record, plugin, netns, record.result), signal);
     }
     known.delete(record.sandboxId);
+    if ((await ports()).delete(record.sandboxId)) await hostPortsChanged([], signal);
     await store.remove(record.sandboxId);
+  }
+
+  async function openHostPorts(record: AttachmentRecord, signal: AbortSignal): Promise<void> {
+    const added = portsOf(record);
+    if (added.length === 0) return;
+    (await ports()).set(record.sandboxId, added);
+    await hostPortsChanged(added, signal);
+  }
+
+  /** From disk once, then in memory: pods that ran before this process keep their ports. */
+  function ports(): Promise<Map<string, readonly HostPort[]>> {
+    loading ??= loadPorts().catch((error: unknown) => {
+      loading = undefined;
+      throw error;
+    });
+    return loading;
+  }
+
+  async function loadPorts(): Promise<Map<string, readonly HostPort[]>> {
+    const records = await Promise.all((await store.ids()).map((id) => store.get(id)));
+    const entries = records.flatMap((record) => (record ? [[record.sandboxId, portsOf(record)] as const] : []));
+    return new Map(entries.filter(([, opened]) => opened.length > 0));
   }
 
   function remember(sandboxId: string, addresses: readonly string[]): readonly string[] {
@@ -114,6 +149,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       return record?.result === undefined ? [] : remember(sandboxId, addressesOf(record.result));
     },
     attached: () => store.ids(),
+    hostPorts: async () => [...(await ports()).values()].flat(),
   };
 }
 
@@ -127,6 +163,10 @@ function callOf(
   const { sandboxId, args, network, capabilityArgs: capabilities } = record;
   const config = pluginInput(network, plugin, capabilities, prevResult);
   return { command, containerId: sandboxId, netns, ifName: POD_INTERFACE, args, config };
+}
+
+function portsOf({ pod, network, capabilityArgs: asked, result }: AttachmentRecord): readonly HostPort[] {
+  return hostPortsOf(pod, network, asked, addressesOf(result));
 }
 
 function inodeOf(netns: string): number | undefined {

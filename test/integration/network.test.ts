@@ -1,15 +1,11 @@
 // The agent's pod network against a real kernel and real iptables: FORWARD policy DROP, the world behind the node, other people's plugins.
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { createPodNetwork } from '../../agent/network/network.ts';
-import {
-  arePodTrafficRulesInPlace,
-  ensurePodTrafficRules,
-  keepPodTrafficRules,
-  removePodTrafficRules,
-} from '../../agent/network/traffic.ts';
+import { ensureRoutes, removeRoutes } from '../../agent/network/routes.ts';
+import { createPodTrafficRules, forgetUdpFlows, removePodTrafficRules } from '../../agent/network/traffic.ts';
 import { runBridge } from '../../cni/bridge.ts';
 import { systemClock } from '../../host/clock.ts';
 import { run } from '../../host/commands.ts';
@@ -40,7 +36,16 @@ const network = {
     },
   ],
 };
-const traffic = { podCidrs: ['10.88.1.0/24'], clusterCidrs: ['10.88.0.0/16'], hostPorts: [] };
+
+const trafficRules = (options: Partial<Parameters<typeof createPodTrafficRules>[0]> = {}) =>
+  createPodTrafficRules({
+    backend: 'nft',
+    cidrs: () => ({ podCidrs: ['10.88.1.0/24'], clusterCidrs: ['10.88.0.0/16'] }),
+    hostPorts: async () => [],
+    clock: systemClock,
+    log: silentLog,
+    ...options,
+  });
 
 const agent = () =>
   createPodNetwork({ confDir, binDir, stateDir, podCidr: () => '10.88.1.0/24', bridge: runBridge, log: silentLog });
@@ -65,7 +70,7 @@ before(async () => {
 afterEach(async () => {
   const it = agent();
   for (const id of await it.attached()) await it.detach(id, signal);
-  await removePodTrafficRules();
+  await removePodTrafficRules('nft');
   for (const name of await readdir(confDir)) await rm(join(confDir, name));
 });
 
@@ -97,7 +102,7 @@ test('the network is not ready until a configuration is there, and follows the f
 test('pods are routed though the policy of FORWARD is DROP: with each other, and masqueraded to the world', async () => {
   const [first = '', second = ''] = await attachBoth();
   await pod(1).serve(...whoAmI(8080));
-  await ensurePodTrafficRules(traffic);
+  await trafficRules().ensure();
   const server = await serveIn(world, ...whoAmI(9090));
   try {
     assert.match(await pod(0).exec(...ask(second, 8080)), new RegExp(`${first}$`));
@@ -111,65 +116,83 @@ test('pods are routed though the policy of FORWARD is DROP: with each other, and
 test('without our rules nothing leaves: the rules are what does it', async () => {
   await attachBoth();
   await assert.rejects(pod(0).exec('busybox', 'ping', '-c1', '-W1', '192.168.77.1'));
-  await ensurePodTrafficRules(traffic);
+  await trafficRules().ensure();
   await pod(0).exec('busybox', 'ping', '-c1', '-W3', '192.168.77.1');
 });
 
-/** Runs `work` where `iptables` is the one of that backend. */
-async function withBackend(backend: 'nft' | 'legacy', work: () => Promise<void>): Promise<void> {
-  const programs = join(directory, backend);
-  await mkdir(programs, { recursive: true });
-  for (const name of ['iptables', 'ip6tables']) {
-    for (const suffix of ['', '-save', '-restore']) {
-      await symlink(`/usr/sbin/${name}-${backend}${suffix}`, join(programs, `${name}${suffix}`));
-    }
-  }
-  const before = process.env['PATH'];
-  process.env['PATH'] = `${programs}:${before}`;
-  try {
-    await work();
-  } finally {
-    await removePodTrafficRules();
-    process.env['PATH'] = before;
-  }
-}
-
 for (const backend of ['nft', 'legacy'] as const) {
-  test(`flushed rules come back (${backend})`, () =>
-    withBackend(backend, async () => {
-      const hostPorts = [
-        { pod: 'a/b', protocol: 'tcp', hostIp: '', hostPort: 80, podIp: '10.88.1.2', containerPort: 8080 },
-      ] as const;
-      const all = { podCidrs: ['10.88.1.0/24', 'fd88:1::/64'], clusterCidrs: ['10.88.0.0/16', 'fd88::/16'], hostPorts };
-      const saved = async () =>
-        (await run('iptables-save', [])).stdout
-          .split('\n')
-          .filter((line) => /NODELET/.test(line))
-          .toSorted();
-      await ensurePodTrafficRules(all);
-      const before = await saved();
-      for (const table of ['filter', 'nat']) await iptables('-t', table, '-F');
-      assert.equal(await arePodTrafficRulesInPlace(all), false);
-      const stop = new AbortController();
-      const keeping = keepPodTrafficRules(() => all, { clock: systemClock, log: silentLog }, stop.signal);
-      for (let tries = 0; tries < 100 && !(await arePodTrafficRulesInPlace(all)); tries++) await systemClock.sleep(50);
-      stop.abort();
-      await keeping;
-      assert.deepEqual(await saved(), before);
-    }));
+  test(`flushed rules come back (${backend})`, async () => {
+    const hostPorts = [
+      { pod: 'a/b', protocol: 'tcp', hostIp: '', hostPort: 80, podIp: '10.88.1.2', containerPort: 8080 },
+    ] as const;
+    const cidrs = { podCidrs: ['10.88.1.0/24', 'fd88:1::/64'], clusterCidrs: ['10.88.0.0/16', 'fd88::/16'] };
+    const rules = trafficRules({ backend, cidrs: () => cidrs, hostPorts: async () => hostPorts });
+    const saved = async () =>
+      (await run(`iptables-${backend}-save`, [])).stdout
+        .split('\n')
+        .filter((line) => /NODELET/.test(line))
+        .toSorted();
+    await rules.ensure();
+    const before = await saved();
+    for (const table of ['filter', 'nat']) await run(`iptables-${backend}`, ['-w', '5', '-t', table, '-F']);
+    assert.equal(await rules.areInPlace(), false);
+    const stop = new AbortController();
+    const keeping = rules.keep(stop.signal);
+    for (let tries = 0; tries < 100 && !(await rules.areInPlace()); tries++) await systemClock.sleep(50);
+    stop.abort();
+    await keeping;
+    assert.deepEqual(await saved(), before);
+    await removePodTrafficRules(backend);
+    assert.deepEqual(await saved(), []);
+  });
 }
 
 test('rules are put once however often they are ensured, and removing them leaves others', async () => {
   await iptables('-t', 'nat', '-N', 'FOREIGN');
-  await ensurePodTrafficRules(traffic);
+  await trafficRules().ensure();
   const once = (await run('iptables-save', [])).stdout.replace(/^#.*$|\[\d+:\d+\]/gm, '');
-  await ensurePodTrafficRules(traffic);
+  await trafficRules().ensure();
   assert.equal((await run('iptables-save', [])).stdout.replace(/^#.*$|\[\d+:\d+\]/gm, ''), once);
-  await removePodTrafficRules();
+  await removePodTrafficRules('nft');
   const after = (await run('iptables-save', [])).stdout;
   assert.doesNotMatch(after, /nodelet/i);
   assert.match(after, /FOREIGN/);
   await iptables('-t', 'nat', '-X', 'FOREIGN');
+});
+
+test('a host port leads to its pod: from the world, from the node, on loopback, and from the pod itself', async () => {
+  await writeFile(join(confDir, '10-test.conflist'), JSON.stringify(network));
+  await run('sh', ['-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet']);
+  const it = createPodNetwork({
+    ...{ confDir, binDir, stateDir, podCidr: () => '10.88.1.0/24', bridge: runBridge, log: silentLog },
+    hostPortsChanged: async (added) => {
+      await rules.ensure();
+      await forgetUdpFlows(added);
+    },
+  });
+  const rules = trafficRules({ hostPorts: () => it.hostPorts() });
+  const ports = (hostIP: string) => ({
+    containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 8081, hostPort: 54321, hostIP }] }],
+  });
+  for (const at of [0, 1]) await pod(at).serve(...whoAmI(8081));
+  await it.attach({ id: 'on-node-ip', pid: pod(0).pid }, podNamed('p0', ports('192.168.77.2')), signal);
+  await it.attach({ id: 'on-loopback', pid: pod(1).pid }, podNamed('p1', ports('127.0.0.1')), signal);
+  const fromNode = async (ip: string) =>
+    (await run('nsenter', ['--net=/proc/self/ns/net', ...ask(ip, 54321)])).stdout.trim();
+  const fromWorld = (ip: string) => run('nsenter', [`--net=${world}`, '--', ...ask(ip, 54321)]);
+  assert.match((await fromWorld('192.168.77.2')).stdout, /192\.168\.77\.1$/m);
+  assert.match(await fromNode('192.168.77.2'), /\d$/);
+  assert.match(await fromNode('127.0.0.1'), /10\.88\.1\.1$/);
+  assert.match(await pod(0).exec(...ask('192.168.77.2', 54321)), /10\.88\.1\.1$/);
+  assert.match(await pod(1).exec(...ask('192.168.77.2', 54321)), /10\.88\.1\.\d+$/);
+  // A new process knows the ports of the pods that were there before it.
+  assert.equal((await agent().hostPorts()).length, 2);
+  await it.detach('on-node-ip', signal);
+  await assert.rejects(fromWorld('192.168.77.2'));
+  assert.match(await fromNode('127.0.0.1'), /\d$/);
+  await it.detach('on-loopback', signal);
+  await assert.rejects(fromNode('127.0.0.1'));
+  assert.deepEqual(await it.hostPorts(), []);
 });
 
 test('addresses outlive the agent, attach is repeatable, detach works when the sandbox is gone', async () => {
@@ -248,4 +271,33 @@ test('a plugin that fails undoes the chain; one whose DEL fails stays attached u
   await plugin('second', '');
   await it.detach('sandbox-f', signal);
   assert.deepEqual(await it.attached(), []);
+});
+
+test('routes lead to the pods of other nodes, follow them, and leave those of others alone', async () => {
+  const node = (name: string, ...addresses: string[]) => ({
+    node: name,
+    podCidrs: [`10.88.${name}.0/24`, `fd88:${name}::/64`],
+    addresses,
+  });
+  const ours = async () => {
+    const lines = ['-4', '-6'].map((family) => run('ip', [family, 'route', 'show', 'proto', '78']));
+    return (await Promise.all(lines)).flatMap(({ stdout }) =>
+      stdout.split('\n').flatMap((line) => /^\S+ via \S+/.exec(line)?.[0] ?? []),
+    );
+  };
+  await run('ip', ['route', 'add', '10.88.200.0/24', 'via', '192.168.77.9']);
+  await ensureRoutes(
+    [node('7', '192.168.77.7', 'fd77::7'), node('9', '203.0.113.9'), node('8', '192.168.77.8')],
+    silentLog,
+  );
+  assert.deepEqual(await ours(), [
+    '10.88.7.0/24 via 192.168.77.7',
+    '10.88.8.0/24 via 192.168.77.8',
+    'fd88:7::/64 via fd77::7',
+  ]);
+  await ensureRoutes([node('7', '192.168.77.70'), node('8', '192.168.77.8')], silentLog);
+  assert.deepEqual(await ours(), ['10.88.7.0/24 via 192.168.77.70', '10.88.8.0/24 via 192.168.77.8']);
+  await removeRoutes(silentLog);
+  assert.deepEqual(await ours(), []);
+  assert.match((await run('ip', ['route'])).stdout, /^10\.88\.200\.0\/24 via 192\.168\.77\.9/m);
 });

@@ -46,7 +46,7 @@ export function trafficChains({ podCidrs, clusterCidrs, hostPorts }: PodTraffic,
   const cluster = [...new Set([...clusterCidrs, ...podCidrs])].filter(ofFamily);
   const ports = hostPorts.filter(({ podIp, hostIp }) => ofFamily(podIp) && (hostIp === '' || ofFamily(hostIp)));
   if (cluster.length === 0) return [];
-  return [forwardChain(cluster), masqueradeChain(pods, cluster, ports, family), ...hostPortChain(ports)];
+  return [forwardChain(cluster), masqueradeChain(pods, cluster, ports, family), hostPortChain(ports)];
 }
 
 /** Docker's policy for FORWARD is DROP. Appended: what drops or rejects for cause, kube-proxy's chains among it, is asked first. */
@@ -90,24 +90,22 @@ function masqueradeChain(
 }
 
 /** Only for the node's own addresses, and after services: a host port must take no traffic that is meant for others (CVE-2019-9946). */
-function hostPortChain(ports: readonly HostPort[]): readonly Chain[] {
-  if (ports.length === 0) return [];
+function hostPortChain(ports: readonly HostPort[]): Chain {
   // One address before all addresses: the narrower wish wins.
   const sorted = [...ports.filter(({ hostIp }) => !isAny(hostIp)), ...ports.filter(({ hostIp }) => isAny(hostIp))];
   const match = ['-m', 'addrtype', '--dst-type', 'LOCAL'];
-  return [
-    {
-      table: 'nat',
-      name: CHAINS.hostPorts,
-      rules: sorted.map(({ pod, protocol, hostIp, hostPort, podIp, containerPort }) => {
-        const on = isAny(hostIp) ? '' : `-d ${host(hostIp)} `;
-        const to = isIPv6(podIp) ? `[${podIp}]:${containerPort}` : `${podIp}:${containerPort}`;
-        const what = comment(`nodelet: host port of ${pod}`);
-        return `${on}-p ${protocol} -m ${protocol} --dport ${hostPort} ${what} -j DNAT --to-destination ${to}`;
-      }),
-      from: ['PREROUTING', 'OUTPUT'].map((chain) => ({ chain, match })),
-    },
-  ];
+  return {
+    table: 'nat',
+    name: CHAINS.hostPorts,
+    rules: sorted.map(({ pod, protocol, hostIp, hostPort, podIp, containerPort }) => {
+      const on = isAny(hostIp) ? '' : `-d ${host(hostIp)} `;
+      const to = isIPv6(podIp) ? `[${podIp}]:${containerPort}` : `${podIp}:${containerPort}`;
+      const what = comment(`nodelet: host port of ${pod}`);
+      return `${on}-p ${protocol} -m ${protocol} --dport ${hostPort} ${what} -j DNAT --to-destination ${to}`;
+    }),
+    // Without ports the chain stays, empty, and no packet of the node has to look at it.
+    from: ports.length === 0 ? [] : ['PREROUTING', 'OUTPUT'].map((chain) => ({ chain, match })),
+  };
 }
 
 /** Text for iptables-restore --noflush: our chains anew, and of the built-in ones only the jumps that are missing. */
@@ -126,7 +124,7 @@ export function renderChains(
       ...of.flatMap((chain) =>
         chain.from
           .filter(({ chain: from }) => isMissing(chain, from))
-          .map(({ chain: from, match }) => `-A ${from} ${jump(chain, match).join(' ')}`),
+          .map(({ chain: from, match }) => `-A ${from} ${jump(chain.name, match).join(' ')}`),
       ),
       'COMMIT',
       '',
@@ -134,13 +132,15 @@ export function renderChains(
     .join('\n');
 }
 
-/** The rule of a built-in chain that leads to ours. */
-export function jump({ name }: Pick<Chain, 'name'>, match: readonly string[]): readonly string[] {
-  return [...match, '-m', 'comment', '--comment', JUMP_COMMENT, '-j', name];
+/** The rule of a built-in chain that leads to ours. Its comment is one word: the same text serves as an argument and in a restore. */
+export function jump(name: string, match: readonly string[]): readonly string[] {
+  return [...match, '-m', 'comment', '--comment', 'nodelet:pod-traffic', '-j', name];
 }
 
-/** One word, so that the same text serves as an argument and in a restore. */
-const JUMP_COMMENT = 'nodelet:pod-traffic';
+/** Whether a chain, listed as "-A …" lines, leads to ours. */
+export function hasJump(listed: readonly string[] | undefined, name: string): boolean {
+  return listed?.some((rule) => rule.endsWith(`-j ${name}`)) ?? false;
+}
 
 function isAny(hostIp: string): boolean {
   return hostIp === '' || hostIp === '0.0.0.0' || hostIp === '::';
