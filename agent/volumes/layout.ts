@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 
 const uidShape = /^[A-Za-z0-9][-A-Za-z0-9_.]{0,127}$/;
+/** A volume goes by the pod's name for it, or by that of the PersistentVolume behind its claim. */
+const volumeShape = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 const labelShape = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** Names become path elements. The API checks them, static manifests are checked here: nothing may climb out. */
@@ -57,7 +59,7 @@ export function podLayout(rootDir: string, uid: string): PodLayout {
   const volumes = join(directory, 'volumes');
   const subPaths = join(directory, 'volume-subpaths');
   const plugins = join(directory, 'plugins');
-  const volumeName = (name: string): string => checked('Volume', name, labelShape);
+  const volumeName = (name: string): string => checked('Volume', name, volumeShape);
   return {
     directory,
     volumes,

@@ -35,7 +35,11 @@ export async function createVolumesBed(over: Partial<VolumesParts> = {}): Promis
   const parts: VolumesParts = {
     rootDir: root,
     objects,
-    node: { allocatable: () => ({ cpu: '2', memory: '1Gi', 'ephemeral-storage': '10Gi' }) },
+    node: {
+      name: 'node-1',
+      allocatable: () => ({ cpu: '2', memory: '1Gi', 'ephemeral-storage': '10Gi' }),
+      labels: () => ({ 'kubernetes.io/hostname': 'node-1' }),
+    },
     events: { pod: (_, event) => events.push(event), node: () => {} },
     log: silentLog,
     clock: systemClock,

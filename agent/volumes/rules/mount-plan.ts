@@ -1,9 +1,11 @@
 // How a container sees a volume: where, read-only or not, what of it, and which later mounts reach it.
 
 import type { Container, Volume, VolumeMount } from '../../../kube/types.ts';
-import type { BindMount } from '../../docker/engine.ts';
+import type { ContainerMounts } from '../../model.ts';
 import { isWritten } from './kinds.ts';
 import { badSubPath } from './paths.ts';
+
+type BindMount = ContainerMounts[number];
 
 export interface MountPlan extends Omit<BindMount, 'hostPath'> {
   /** Below the volume's root; "" for the whole of it. */
