@@ -58,3 +58,9 @@ export function backOffAfter(ended: ObservedContainer, maxSeconds: number): Back
     nextSeconds: Math.min(Math.max(first, owed * 2), maxSeconds),
   };
 }
+
+/** "10s", "1m20s", "5m0s": as Go prints whole seconds. */
+export function backOffText(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds % 60}s`;
+}

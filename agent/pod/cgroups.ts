@@ -1,0 +1,43 @@
+// Where a pod's processes are counted: a cgroup per pod below the agent's own root.
+import { join } from 'node:path';
+import type { Cgroups } from '../../host/cgroups.ts';
+import type { Pod } from '../../kube/types.ts';
+import { podCgroup } from '../containers/rules/resources.ts';
+
+export interface PodCgroups {
+  /** Makes the pod's cgroup and answers with what the engine calls it. */
+  ensure(pod: Pod): Promise<string>;
+  /** Removes it, whichever class the pod was of. */
+  remove(uid: string): Promise<void>;
+}
+
+export interface PodCgroupOptions {
+  readonly driver: 'cgroupfs' | 'systemd';
+  /** "/" or "/nodelet" */
+  readonly root: string;
+}
+
+const classes = [['kubepods'], ['kubepods', 'burstable'], ['kubepods', 'besteffort']];
+
+/** "kubepods-burstable-pod0a_1b.slice": systemd reads the path out of the name, so a dash in a UID must go. */
+export const sliceName = (path: readonly string[]): string =>
+  `${path.map((part) => part.replaceAll('-', '_')).join('-')}.slice`;
+
+export function createPodCgroups(cgroups: Cgroups, { driver, root }: PodCgroupOptions): PodCgroups {
+  if (driver === 'systemd') {
+    const prefix = root.split('/').filter((part) => part !== '');
+    // systemd makes slices when they are first named and drops them when they are empty.
+    return { ensure: async (pod) => sliceName([...prefix, ...podCgroup(pod).path]), remove: async () => {} };
+  }
+  return {
+    ensure: async (pod) => {
+      const { path, ...limits } = podCgroup(pod);
+      const full = join('/', root, ...path);
+      await cgroups.ensure(full, limits);
+      return full;
+    },
+    remove: async (uid) => {
+      for (const parent of classes) await cgroups.remove(join('/', root, ...parent, `pod${uid}`));
+    },
+  };
+}

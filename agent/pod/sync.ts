@@ -1,0 +1,100 @@
+// One turn of one pod's life: look, think, act, say. Everything that the agent does to pods happens here.
+import type { Clock } from '../../host/clock.ts';
+import type { Log } from '../../host/log.ts';
+import type { PodStatus } from '../../kube/types.ts';
+import type { DesiredPod, ObservedPod, ProbeVerdict, Rejection } from '../model.ts';
+import { derivePodStatus } from '../status/rules/derive.ts';
+import { execute, type Handlers } from './execute.ts';
+import type { Memories } from './memory.ts';
+import { type PlanFacts, planPod } from './rules/plan.ts';
+import { terminationOf } from './rules/terminate.ts';
+import { nextTurn, type Turn } from './rules/turn.ts';
+
+export interface SyncParts {
+  /** What somebody wants of this node, by UID. */
+  readonly desired: (uid: string) => DesiredPod | undefined;
+  readonly observe: (uid: string, signal: AbortSignal) => Promise<ObservedPod>;
+  readonly memories: Memories;
+  /** Asked once, before the first deed: why the node refuses the pod. */
+  readonly admit: (desired: DesiredPod) => Rejection | undefined;
+  readonly probes: ProbeTaker;
+  readonly node: {
+    readonly name: string;
+    readonly hostIps: () => readonly string[];
+    readonly maxBackOffSeconds: number;
+  };
+  readonly handlers: Handlers;
+  readonly status: {
+    publish(desired: DesiredPod, status: PodStatus): void;
+    published(uid: string): PodStatus | undefined;
+    markTerminated(uid: string): void;
+  };
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Probes follow what runs; their verdicts are facts of the next turn. */
+export interface ProbeTaker {
+  follow(desired: DesiredPod, observed: ObservedPod): void;
+  verdicts(uid: string): ReadonlyMap<string, ProbeVerdict>;
+  forget(uid: string): void;
+}
+
+/** Never runs twice at once for one pod. Says when it wants to run again; throws only when the engine cannot be asked. */
+export async function syncPod(uid: string, parts: SyncParts, signal: AbortSignal): Promise<Turn> {
+  const desired = parts.desired(uid); // undefined: nobody wants it any more
+  const before = await parts.observe(uid, signal);
+  const facts = factsOf(uid, desired, before, parts);
+
+  const actions = planPod(desired, before, facts, parts.clock.now());
+  const log = parts.log.child({ podUid: uid, ...(desired ? { pod: nameOf(desired) } : {}) });
+  const outcome = await execute(actions, { uid, desired, observed: before }, parts.handlers, log, signal);
+  if (outcome.failure !== undefined) log.warn({ err: outcome.failure }, 'Pod sync stopped');
+
+  const after = actions.length === 0 ? before : await parts.observe(uid, signal);
+  remember(uid, outcome.waiting, parts);
+  if (desired) say(desired, after, parts);
+  return nextTurn(desired, actions, outcome, parts.clock.now());
+}
+
+const nameOf = ({ pod }: DesiredPod): string => `${pod.metadata.namespace}/${pod.metadata.name}`;
+
+function factsOf(uid: string, desired: DesiredPod | undefined, observed: ObservedPod, parts: SyncParts): PlanFacts {
+  const memory = parts.memories.of(uid);
+  if (desired) {
+    memory.termination = terminationOf(desired, observed, memory.termination, parts.clock.now());
+    // What runs already was admitted by whoever started it.
+    if (!memory.isAdmitted && !memory.termination && observed.sandboxes.length === 0) {
+      memory.rejection = parts.admit(desired);
+    }
+    memory.isAdmitted = true;
+  }
+  return {
+    nodeName: parts.node.name,
+    hostIps: parts.node.hostIps(),
+    maxBackOffSeconds: parts.node.maxBackOffSeconds,
+    probes: parts.probes.verdicts(uid),
+    waiting: memory.waiting,
+    termination: memory.termination,
+    rejection: memory.rejection,
+    terminated: memory.terminated,
+    areVolumesDue: memory.areVolumesDue,
+  };
+}
+
+function remember(uid: string, waiting: Awaited<ReturnType<typeof execute>>['waiting'], parts: SyncParts): void {
+  const memory = parts.memories.of(uid);
+  for (const [name, reason] of waiting) {
+    if (reason) memory.waiting.set(name, reason);
+    else memory.waiting.delete(name);
+  }
+}
+
+function say(desired: DesiredPod, observed: ObservedPod, parts: SyncParts): void {
+  const { uid } = desired;
+  parts.probes.follow(desired, observed);
+  const facts = factsOf(uid, desired, observed, parts);
+  const previous = parts.status.published(uid);
+  parts.status.publish(desired, derivePodStatus(desired, observed, facts, previous, parts.clock.now()));
+  if (facts.terminated) parts.status.markTerminated(uid);
+}
