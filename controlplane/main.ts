@@ -110,7 +110,7 @@ async function serverOptions(config: ControlPlaneConfig, pki: Pki) {
     clientCa: pki.ca.cert,
     serviceAccounts: { issuer: config.serviceAccountIssuer, ...(await serviceAccountKeys(pki)) },
     serviceCidr: config.serviceCidrs.map(formatCidr).join(','),
-    nodePortRange: config.nodePorts,
+    nodePortRange: `${config.nodePorts.first}-${config.nodePorts.last}`,
     kubeletClient: { ...kubelet, ca: pki.ca.cert },
   };
 }
