@@ -1,5 +1,6 @@
 // The iptables rules of pod traffic as text: forwarding, leaving the cluster, and ports of the host that lead to pods.
 import { isIPv6 } from 'node:net';
+import { contains, parseCidr } from '../../../host/cidr.ts';
 
 export type IpFamily = 4 | 6;
 export type Table = 'filter' | 'nat';
@@ -43,7 +44,8 @@ export interface Chain {
 export function trafficChains({ podCidrs, clusterCidrs, hostPorts }: PodTraffic, family: IpFamily): readonly Chain[] {
   const ofFamily = (text: string): boolean => isIPv6(text.split('/')[0] ?? '') === (family === 6);
   const pods = podCidrs.filter(ofFamily);
-  const cluster = [...new Set([...clusterCidrs, ...podCidrs])].filter(ofFamily);
+  const all = clusterCidrs.filter(ofFamily);
+  const cluster = [...all, ...pods.filter((cidr) => !all.some((wide) => isWithin(cidr, wide)))];
   const ports = hostPorts.filter(({ podIp, hostIp }) => ofFamily(podIp) && (hostIp === '' || ofFamily(hostIp)));
   if (cluster.length === 0) return [];
   return [forwardChain(cluster), masqueradeChain(pods, cluster, ports, family), hostPortChain(ports)];
@@ -127,9 +129,9 @@ export function renderChains(
           .map(({ chain: from, match }) => `-A ${from} ${jump(chain.name, match).join(' ')}`),
       ),
       'COMMIT',
-      '',
     ])
-    .join('\n');
+    .map((line) => `${line}\n`)
+    .join('');
 }
 
 /** The rule of a built-in chain that leads to ours. Its comment is one word: the same text serves as an argument and in a restore. */
@@ -140,6 +142,12 @@ export function jump(name: string, match: readonly string[]): readonly string[] 
 /** Whether a chain, listed as "-A …" lines, leads to ours. */
 export function hasJump(listed: readonly string[] | undefined, name: string): boolean {
   return listed?.some((rule) => rule.endsWith(`-j ${name}`)) ?? false;
+}
+
+function isWithin(narrow: string, wide: string): boolean {
+  const [inner, outer] = [parseCidr(narrow), parseCidr(wide)];
+  if (!inner || !outer) return false;
+  return inner.prefix >= outer.prefix && contains(outer, { family: inner.family, bits: inner.first });
 }
 
 function isAny(hostIp: string): boolean {
