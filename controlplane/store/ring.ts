@@ -71,8 +71,13 @@ export function createRing(startRev: number, bounds: RingBounds = { events: 20_0
     async function changed(signal: AbortSignal): Promise<void> {
       if (signal.aborted || pending.length > 0 || hasNews(prefix, rev)) return;
       await new Promise<void>((resolve) => {
-        watcher.wake = resolve;
-        signal.addEventListener('abort', () => resolve(), { once: true });
+        const done = (): void => {
+          signal.removeEventListener('abort', done);
+          watcher.wake = () => undefined;
+          resolve();
+        };
+        watcher.wake = done;
+        signal.addEventListener('abort', done);
       });
     }
 

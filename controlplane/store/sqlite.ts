@@ -55,9 +55,7 @@ const compactRows = 2000;
 const maxBatch = 512;
 
 const toEntry = (row: Row | undefined): Entry | undefined =>
-  row && row.value !== null
-    ? { key: row.key, value: row.value, createRev: row.created, modRev: row.rev }
-    : undefined;
+  row && row.value !== null ? { key: row.key, value: row.value, createRev: row.created, modRev: row.rev } : undefined;
 
 /** The first key that does not start with `prefix`: its last character plus one. */
 function endOf(prefix: string): string {
@@ -77,7 +75,9 @@ function prepareAll(db: DatabaseSync) {
       FROM (${newestRows}) n JOIN changes c ON c.rev = n.newest WHERE c.value IS NOT NULL`),
     lastRev: prepare('SELECT MAX(rev) AS rev FROM changes'),
     fact: prepare('SELECT value FROM facts WHERE name = ?'),
-    setFact: prepare('INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value'),
+    setFact: prepare(
+      'INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    ),
     forget: prepare(`DELETE FROM changes WHERE rev IN (
       SELECT c.rev FROM changes c WHERE c.rev <= ?1 AND (
         (c.value IS NULL AND c.rev < (SELECT MAX(rev) FROM changes))
@@ -96,7 +96,7 @@ export function openSqliteStore(file: string): Store {
   let rev = Math.max((sql.lastRev.get() as { rev: number | null }).rev ?? 1, fact('compacted'), 1);
   let compacted = fact('compacted');
   let closed = false;
-  let waiting: Waiting[] = [];
+  const waiting: Waiting[] = [];
   const ring = createRing(rev);
 
   const newest = (key: string): Entry | undefined => toEntry(sql.newest.get(key) as Row | undefined);

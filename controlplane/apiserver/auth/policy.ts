@@ -73,7 +73,11 @@ const proxier: Rule[] = [
 const scheduler: Rule[] = [
   eventsRule,
   leasesRule,
-  { verbs: read, groups: [''], resources: ['nodes', 'namespaces', 'services', 'persistentvolumes', 'persistentvolumeclaims'] },
+  {
+    verbs: read,
+    groups: [''],
+    resources: ['nodes', 'namespaces', 'services', 'persistentvolumes', 'persistentvolumeclaims'],
+  },
   { verbs: [...read, 'delete'], groups: [''], resources: ['pods'] },
   { verbs: ['create'], groups: [''], resources: ['bindings', 'pods/binding'] },
   { verbs: ['patch', 'update'], groups: [''], resources: ['pods/status'] },

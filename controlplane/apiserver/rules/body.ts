@@ -12,7 +12,8 @@ export interface Body {
   readonly duplicates: readonly string[];
 }
 
-export const mediaType = (header: string | undefined): string => (header ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+export const mediaType = (header: string | undefined): string =>
+  (header ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 
 /** Throws a 400 or 415 `StatusError`. A missing Content-Type is JSON. */
 export function decodeBody(contentType: string | undefined, bytes: Buffer, decoder: Decoder): Body {

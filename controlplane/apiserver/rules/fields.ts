@@ -36,7 +36,9 @@ function jsonKind(value: unknown): string {
 }
 
 function mismatch(value: unknown, path: string, want: string): DecodeError {
-  return new DecodeError(`json: cannot unmarshal ${jsonKind(value)} into Go struct field ${path || '.'} of type ${want}`);
+  return new DecodeError(
+    `json: cannot unmarshal ${jsonKind(value)} into Go struct field ${path || '.'} of type ${want}`,
+  );
 }
 
 /** Throws `DecodeError`. `null` anywhere means absent, as in Go. */
@@ -100,7 +102,7 @@ function readStruct(walk: Walk, shape: Shape & { kind: 'struct' }, value: unknow
 }
 
 const timeShape = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
-const quantityPattern = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$";
+const quantityPattern = '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$';
 
 function readScalar(scalar: string, value: unknown, path: string): unknown {
   switch (scalar) {

@@ -19,7 +19,10 @@ export const duplicate = (field: string, value: unknown): Cause => ({
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): Cause => ({
   reason: 'FieldValueNotSupported',
   field,
-  message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${[...supported].sort().map((one) => JSON.stringify(one)).join(', ')}`,
+  message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${[...supported]
+    .sort()
+    .map((one) => JSON.stringify(one))
+    .join(', ')}`,
 });
 export const forbiddenField = (field: string, why: string): Cause => ({
   reason: 'FieldValueForbidden',
@@ -63,7 +66,10 @@ export type NameShape = keyof typeof shapes;
 /** What is wrong with a name, in upstream's words; empty when nothing is. */
 export function nameProblems(name: string, shape: NameShape): string[] {
   const { shape: pattern, most, text } = shapes[shape];
-  return [...(name.length > most ? [`must be no more than ${most} characters`] : []), ...(pattern.test(name) ? [] : [text])];
+  return [
+    ...(name.length > most ? [`must be no more than ${most} characters`] : []),
+    ...(pattern.test(name) ? [] : [text]),
+  ];
 }
 
 const qualifiedText =

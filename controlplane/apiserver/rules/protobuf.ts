@@ -186,7 +186,8 @@ export function createDecoder(schema: Schema): Decoder {
   }
 
   function decode(body: Buffer): JsonObject {
-    if (!body.subarray(0, 4).equals(magic)) throw new WireError('provided data does not appear to be a protobuf message');
+    if (!body.subarray(0, 4).equals(magic))
+      throw new WireError('provided data does not appear to be a protobuf message');
     const unknown = new Map(fieldsOf(body.subarray(4)));
     const meta = new Map(fieldsOf(asBytes(unknown.get(1))));
     const apiVersion = asBytes(meta.get(1)).toString('utf8');

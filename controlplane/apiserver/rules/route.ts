@@ -47,7 +47,11 @@ export function parseRoute(method: string, url: string): Route {
   return { ...resourceRoute(method, segments.slice(head), query), group, version, query };
 }
 
-function resourceRoute(method: string, segments: string[], query: URLSearchParams): Omit<Route, 'group' | 'version' | 'query'> {
+function resourceRoute(
+  method: string,
+  segments: string[],
+  query: URLSearchParams,
+): Omit<Route, 'group' | 'version' | 'query'> {
   let rest = segments;
   let namespace = '';
   let verb = verbs[method] ?? '';

@@ -1,5 +1,11 @@
 // Which objects a list or watch wants: label and field selectors as one predicate. Pure.
-import { matchesFields, matchesLabels, parseFieldSelector, parseLabelSelector, SelectorError } from '../../../kube/selectors.ts';
+import {
+  matchesFields,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+  SelectorError,
+} from '../../../kube/selectors.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { ApiObject } from '../model.ts';
 import { badRequest } from '../status-error.ts';
@@ -28,7 +34,9 @@ export function selectionOf(kind: Kind, labelText: string, fieldText: string): S
   if (labels.length === 0 && fields.length === 0) return everything;
   const readers = new Map<string, (object: ApiObject) => string>([
     ['metadata.name', (object) => object.metadata.name],
-    ...(kind.namespaced ? [['metadata.namespace', (object: ApiObject) => object.metadata.namespace ?? ''] as const] : []),
+    ...(kind.namespaced
+      ? [['metadata.namespace', (object: ApiObject) => object.metadata.namespace ?? ''] as const]
+      : []),
     ...Object.entries(kind.strategy.fields ?? {}),
   ]);
   for (const { path } of fields) {

@@ -30,7 +30,10 @@ const unprocessable = (message: string): StatusError =>
 function stepsOf(pointer: string): string[] {
   if (pointer === '') return [];
   if (!pointer.startsWith('/')) throw unprocessable(`"${pointer}" is not a JSON pointer`);
-  return pointer.slice(1).split('/').map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
+  return pointer
+    .slice(1)
+    .split('/')
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
 function indexOf(list: readonly unknown[], step: string, pointer: string): number {
@@ -51,7 +54,12 @@ function read(root: unknown, pointer: string): unknown {
 }
 
 /** Rebuilds the way down to `steps` and lets `change` alter a copy of the last container. */
-function edit(value: unknown, steps: string[], pointer: string, change: (at: unknown[] | JsonObject, step: string) => void): unknown {
+function edit(
+  value: unknown,
+  steps: string[],
+  pointer: string,
+  change: (at: unknown[] | JsonObject, step: string) => void,
+): unknown {
   const [step = '', ...rest] = steps;
   const copy = Array.isArray(value) ? [...value] : isObject(value) ? { ...value } : undefined;
   if (!copy) throw unprocessable(`"${pointer}" does not exist`);
@@ -96,7 +104,10 @@ export function sameJson(a: unknown, b: unknown): boolean {
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((one, at) => sameJson(one, b[at]));
   if (!isObject(a) || !isObject(b)) return false;
   const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every((name) => Object.hasOwn(b, name) && sameJson(a[name], b[name]));
+  return (
+    names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && sameJson(a[name], b[name]))
+  );
 }
 
 function test(root: unknown, { path, value }: Operation): unknown {
@@ -132,7 +143,8 @@ export function jsonPatch(target: unknown, patch: unknown): unknown {
   }
   let copied = 0;
   return patch.reduce((value: unknown, one) => {
-    if (!isObject(one) || typeof one['path'] !== 'string') throw badRequest('error decoding patch: an operation has no path');
+    if (!isObject(one) || typeof one['path'] !== 'string')
+      throw badRequest('error decoding patch: an operation has no path');
     const operation = one as unknown as Operation;
     if (operation.op === 'copy') copied += JSON.stringify(read(value, operation.from ?? '')).length;
     if (copied > maxCopiedBytes) throw tooLarge(`Unable to apply patch: copied more than ${maxCopiedBytes} bytes`);

@@ -17,7 +17,8 @@ export function strategicPatch(schema: Schema, typeName: string, target: JsonObj
   const directive = take(patch, patchDirective);
   if (directive === 'replace') return withoutDirectives(patch);
   if (directive === 'delete') return {};
-  if (directive !== undefined && directive !== 'merge') throw badRequest(`Unknown patch type found: ${String(directive)}`);
+  if (directive !== undefined && directive !== 'merge')
+    throw badRequest(`Unknown patch type found: ${String(directive)}`);
   const result = retained(target, patch);
   for (const [key, value] of Object.entries(patch)) {
     if (isDirective(key)) continue;
@@ -36,7 +37,13 @@ function retained(target: JsonObject, patch: JsonObject): JsonObject {
 }
 
 /** Lists that have a directive but no value of their own in the patch. */
-function applyListDirective(schema: Schema, typeName: string, result: JsonObject, patch: JsonObject, key: string): void {
+function applyListDirective(
+  schema: Schema,
+  typeName: string,
+  result: JsonObject,
+  patch: JsonObject,
+  key: string,
+): void {
   const name = key.startsWith(deleteFrom)
     ? key.slice(deleteFrom.length)
     : key.startsWith(elementOrder)
@@ -48,7 +55,14 @@ function applyListDirective(schema: Schema, typeName: string, result: JsonObject
   put(result, name, finishList(schema.field(typeName, name), withoutDeleted(current, patch, name), patch, name));
 }
 
-function patchField(schema: Schema, field: Field | undefined, current: unknown, value: unknown, patch: JsonObject, name: string): unknown {
+function patchField(
+  schema: Schema,
+  field: Field | undefined,
+  current: unknown,
+  value: unknown,
+  patch: JsonObject,
+  name: string,
+): unknown {
   if (isObject(value)) return patchObject(schema, field, current, value);
   if (!Array.isArray(value)) return value;
   if (field?.patchStrategy?.split(',').includes('merge') !== true) return value.map(withoutNested);
@@ -72,7 +86,13 @@ function withoutDeleted(list: readonly unknown[], patch: JsonObject, name: strin
   return Array.isArray(gone) ? list.filter((one) => !gone.some((other) => sameJson(one, other))) : [...list];
 }
 
-function mergeObjects(schema: Schema, field: Field, mergeKey: string, old: readonly unknown[], patches: readonly unknown[]): unknown[] {
+function mergeObjects(
+  schema: Schema,
+  field: Field,
+  mergeKey: string,
+  old: readonly unknown[],
+  patches: readonly unknown[],
+): unknown[] {
   const directives = patches.filter((one) => isObject(one) && Object.hasOwn(one, patchDirective)) as JsonObject[];
   if (directives.some((one) => one[patchDirective] === 'replace')) {
     return patches.filter((one) => !directives.includes(one as JsonObject)).map(withoutNested);
