@@ -1,10 +1,11 @@
 // The loop of one address family: snapshot → rules → what changed → apply. Read this first.
-
 import type { Iptables } from '../host/iptables.ts';
 import type { Log } from '../host/log.ts';
+import { createAffinitySets } from './iptables/affinity-sets.ts';
 import { applyChanges, type RefusedRule } from './iptables/apply.ts';
+import { ensureCanary } from './iptables/flush.ts';
 import { ensureFirewall, ensureHooks } from './iptables/hooks.ts';
-import type { ClusterView, CompiledService, NodeFacts, TableName } from './model.ts';
+import type { ChainChange, ClusterView, CompiledService, Frontend, NodeFacts, TableName } from './model.ts';
 import { createRulebook } from './rulebook.ts';
 import { baseRules } from './rules/base.ts';
 import { isOurChain } from './rules/names.ts';
@@ -16,35 +17,50 @@ export interface ProxierParts {
   /** What this node is now; asked for at every sync. */
   readonly facts: () => NodeFacts;
   readonly log: Log;
-  /** Hears of each Service that iptables does not take, once per trouble. */
+  /** Hears of each Service that iptables does not take, at each change of it. */
   readonly onRefused: (key: string, refused: RefusedRule) => void;
 }
 
+/** What one sync did. */
+export interface SyncReport {
+  /** Everything was written, not only what changed. */
+  readonly isFull: boolean;
+  readonly written: Readonly<Record<TableName, number>>;
+  readonly total: Readonly<Record<TableName, number>>;
+  readonly touched: readonly string[];
+  /** Frontends of the touched Services before and after. */
+  readonly before: readonly Frontend[];
+  readonly after: readonly Frontend[];
+}
+
 export interface Proxier {
-  /** This Service changed; undefined: the Node did, or everything may have. */
+  /** This Service changed; undefined: the Node did, which is looked at in every sync. */
   touch(key: string | undefined): void;
   /** The host lost rules that we wrote: write all of them again at the next sync. */
   forget(): void;
   /** Makes the host have what the cluster wants. Throws when it could not; the next call goes on from there. */
-  sync(signal: AbortSignal): Promise<void>;
+  sync(signal: AbortSignal): Promise<SyncReport>;
   services(): ReadonlyMap<string, CompiledService>;
 }
 
+const tables = ['filter', 'nat'] as const;
 const base = '';
 
 export function createProxier({ view, iptables, facts, log, onRefused }: ProxierParts): Proxier {
   const books = { filter: createRulebook('filter'), nat: createRulebook('nat') };
+  const sets = createAffinitySets(iptables.family);
   const services = new Map<string, CompiledService>();
-  const touched = new Set<string>();
+  const touched = new Set<string>(view.keys());
+  let now = facts();
   let knownFacts = '';
   /** Whether we know what stands on the host. */
   let isKnown = false;
 
   function replace(owner: string, compiled: Pick<CompiledService, 'rules'> | undefined): void {
-    for (const table of ['filter', 'nat'] as const) books[table].replace(owner, compiled?.rules[table]);
+    for (const table of tables) books[table].replace(owner, compiled?.rules[table]);
   }
 
-  function compile(key: string, now: NodeFacts): void {
+  function compile(key: string): void {
     const service = view.service(key);
     const compiled = service && compileService(service, view.slices(key), now);
     for (const because of compiled?.problems ?? []) log.warn({ service: key, because }, 'Part of a Service left out');
@@ -53,32 +69,41 @@ export function createProxier({ view, iptables, facts, log, onRefused }: Proxier
     else services.delete(key);
   }
 
-  /** Everything that changed since the last sync, thought through again. */
-  function think(): void {
-    const now = facts();
+  /** Thinks everything through again that changed since the last sync. */
+  function think(): Pick<SyncReport, 'touched' | 'before' | 'after'> {
+    now = facts();
     const text = JSON.stringify(now);
     if (text !== knownFacts) {
       knownFacts = text;
       replace(base, { rules: baseRules(now) });
       for (const key of [...services.keys(), ...view.keys()]) touched.add(key);
     }
-    for (const key of touched) compile(key, now);
+    const keys = [...touched];
     touched.clear();
+    const frontends = (): Frontend[] => keys.flatMap((key) => services.get(key)?.frontends ?? []);
+    const before = frontends();
+    for (const key of keys) compile(key);
+    return { touched: keys, before, after: frontends() };
   }
 
-  async function write(signal: AbortSignal): Promise<void> {
+  async function look(signal: AbortSignal): Promise<void> {
+    for (const table of tables)
+      books[table].forget((await iptables.chains(table, signal)).filter((chain) => isOurChain(chain)));
+  }
+
+  /** Writes what the books have pending; one Service that the kernel does not take must not keep the others from being served. */
+  async function write(signal: AbortSignal): Promise<ChainChange[]> {
+    const all: ChainChange[] = [];
     for (;;) {
-      const changes = [...books.filter.pending(), ...books.nat.pending()];
-      if (changes.length === 0) return;
+      const changes = tables.flatMap((table) => books[table].pending());
+      if (changes.length === 0) return all;
       const { written, refused } = await applyChanges(iptables, changes, signal);
-      for (const table of ['filter', 'nat'] as const)
-        books[table].settled(written.filter((change) => change.table === table));
-      if (!refused) return;
-      leaveOut(refused);
+      for (const table of tables) books[table].settled(written.filter((change) => change.table === table));
+      all.push(...written);
+      if (refused) leaveOut(refused);
     }
   }
 
-  /** One Service that the kernel does not take must not keep the others from being served. */
   function leaveOut(refused: RefusedRule): void {
     const owners = books[refused.table].ownersOf(refused.chain, refused.rule);
     if (owners.length === 0 || owners.includes(base)) throw refused.error;
@@ -88,9 +113,11 @@ export function createProxier({ view, iptables, facts, log, onRefused }: Proxier
     }
   }
 
-  async function look(signal: AbortSignal): Promise<void> {
-    for (const table of ['filter', 'nat'] as const satisfies readonly TableName[])
-      books[table].forget((await iptables.chains(table, signal)).filter(isOurChain));
+  /** Last of all, so that nothing is reached before everything stands. */
+  async function hang(signal: AbortSignal): Promise<void> {
+    await ensureCanary(iptables, signal);
+    await ensureFirewall(iptables, now.localhostNodePorts, signal);
+    await ensureHooks(iptables, signal);
   }
 
   return {
@@ -101,13 +128,23 @@ export function createProxier({ view, iptables, facts, log, onRefused }: Proxier
       isKnown = false;
     },
     async sync(signal) {
-      think();
-      if (!isKnown) await look(signal);
-      await write(signal);
-      if (isKnown) return;
-      await ensureFirewall(iptables, iptables.family === 4 && facts().localhostNodePorts, signal);
-      await ensureHooks(iptables, signal);
+      const thought = think();
+      const isFull = !isKnown;
+      if (isFull) await look(signal);
+      const remembered = now.affinity === 'ipset' ? [...services.values()].flatMap((one) => one.affinitySets) : [];
+      await sets.ensure(remembered);
+      const written = await write(signal);
+      if (isFull) await hang(signal);
       isKnown = true;
+      await sets.prune(remembered);
+      const rulesIn = (table: TableName): number =>
+        written.reduce((sum, one) => sum + (one.table === table && one.body ? one.body.split('\n').length : 0), 0);
+      return {
+        ...thought,
+        isFull,
+        written: { filter: rulesIn('filter'), nat: rulesIn('nat') },
+        total: { filter: books.filter.ruleCount(), nat: books.nat.ruleCount() },
+      };
     },
     services: () => services,
   };

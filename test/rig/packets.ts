@@ -23,7 +23,7 @@ function factsOf(family: Family): NodeFacts {
     masqueradeAll: false,
     detector: { ifLocal: `-s ${cidr[family]}`, ifNotLocal: `! -s ${cidr[family]}` },
     nodePortAddresses: undefined,
-    localhostNodePorts: true,
+    localhostNodePorts: family === 4,
     dropInvalid: true,
     affinity: 'recent',
   };
