@@ -7,7 +7,7 @@ import type { PodNetwork } from '../model.ts';
 import { type AttachmentRecord, createAttachmentStore } from './attachments.ts';
 import { createConfDir } from './conf-dir.ts';
 import { type CniCall, type CniPlugin, processPlugin } from './plugin.ts';
-import { capabilityArgs, cniArgs } from './rules/arguments.ts';
+import { capabilityArgs, cniArgs, ipRanges } from './rules/arguments.ts';
 import { addressesOf, type PluginConfig, pluginInput } from './rules/conflist.ts';
 import { hostPortsOf } from './rules/host-ports.ts';
 import type { HostPort } from './rules/traffic.ts';
@@ -33,6 +33,8 @@ export interface PodNetworkOptions {
 export interface NodePodNetwork extends PodNetwork {
   /** The node's ports that lead to pods, all of them. */
   hostPorts(): Promise<readonly HostPort[]>;
+  /** Gives back what plugins hold for sandboxes that no record stands for. For the start, when records may have been lost. */
+  collect(signal: AbortSignal): Promise<void>;
 }
 
 export function createPodNetwork(options: PodNetworkOptions): NodePodNetwork {
@@ -128,6 +130,19 @@ export function createPodNetwork(options: PodNetworkOptions): NodePodNetwork {
     return new Map(entries.filter(([, opened]) => opened.length > 0));
   }
 
+  /** Before a record is written nothing is given, so no attach that is under way can lose by this. */
+  async function collect(signal: AbortSignal): Promise<void> {
+    const network = conf.current();
+    if (!network) return;
+    const valid = (await store.ids()).map((containerID) => ({ containerID, ifname: POD_INTERFACE }));
+    // Ranges come from the node, not from a pod: a plugin that declares the capability does not parse without them.
+    const ranges = ipRanges(podCidr()?.split(',') ?? []);
+    for (const plugin of network.plugins.filter(({ type }) => type === BRIDGE_TYPE || network.cniVersion === '1.1.0')) {
+      const config = { ...pluginInput(network, plugin, ranges, undefined), 'cni.dev/valid-attachments': valid };
+      await pluginOf(plugin)({ command: 'GC', containerId: '', netns: '', ifName: '', args: '', config }, signal);
+    }
+  }
+
   function remember(sandboxId: string, addresses: readonly string[]): readonly string[] {
     known.set(sandboxId, addresses);
     return addresses;
@@ -149,6 +164,7 @@ export function createPodNetwork(options: PodNetworkOptions): NodePodNetwork {
       return record?.result === undefined ? [] : remember(sandboxId, addressesOf(record.result));
     },
     attached: () => store.ids(),
+    collect,
     hostPorts: async () => [...(await ports()).values()].flat(),
   };
 }

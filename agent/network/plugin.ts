@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface CniCall {
-  readonly command: 'ADD' | 'DEL' | 'CHECK';
+  readonly command: 'ADD' | 'DEL' | 'GC';
   readonly containerId: string;
   readonly netns: string;
   readonly ifName: string;

@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Clock } from '../../host/clock.ts';
 import { CommandError, run } from '../../host/commands.ts';
-import { type Backend, createIptables, type Iptables } from '../../host/iptables.ts';
+import { type Backend, createIptables, detectBackend, type Iptables } from '../../host/iptables.ts';
 import type { Log } from '../../host/log.ts';
 import {
   CHAINS,
@@ -117,7 +117,8 @@ async function isInPlace(
 }
 
 /** Takes all rules of pod traffic away, whatever they were. Nothing of others is touched. Repeatable. */
-export async function removePodTrafficRules(backend: Backend, signal?: AbortSignal): Promise<void> {
+export async function removePodTrafficRules(from?: Backend, signal?: AbortSignal): Promise<void> {
+  const backend = from ?? (await detectBackend(signal));
   const local = ['-m', 'addrtype', '--dst-type', 'LOCAL'];
   const jumps = [
     { table: 'filter', from: 'FORWARD', name: CHAINS.forward, match: [] },

@@ -215,6 +215,17 @@ test('addresses outlive the agent, attach is repeatable, detach works when the s
   );
 });
 
+test('what was lost with its record is collected, what has one is kept', async () => {
+  await attachBoth();
+  await rm(join(stateDir, 'sandbox-0.json'));
+  await agent().collect(signal);
+  const leases = await readdir(join(directory, 'leases', 'pods'));
+  assert.deepEqual(
+    leases.filter((name) => name.startsWith('veth')).map((name) => name.split('@')[3]),
+    ['sandbox-1'],
+  );
+});
+
 /** A plugin in sh that writes down what it was told and passes the result on. */
 async function plugin(name: string, body: string): Promise<void> {
   const path = join(binDir, name);

@@ -26,9 +26,14 @@ export function capabilityArgs(pod: Pod, podCidrs: readonly string[]): Readonly<
   return {
     ...(portMappings.length > 0 ? { portMappings } : {}),
     ...(Object.keys(limits).length > 0 ? { bandwidth: limits } : {}),
-    ...(podCidrs.length > 0 ? { ipRanges: podCidrs.map((subnet) => [{ subnet }]) } : {}),
+    ...ipRanges(podCidrs),
     ...(dns ? { dns: { servers: dns.nameservers ?? [], searches: dns.searches ?? [] } } : {}),
   };
+}
+
+/** The node's share as the capability "ipRanges" wants it: one set per block. */
+export function ipRanges(podCidrs: readonly string[]): Readonly<Record<string, unknown>> {
+  return podCidrs.length > 0 ? { ipRanges: podCidrs.map((subnet) => [{ subnet }]) } : {};
 }
 
 function hostPorts(pod: Pod) {
