@@ -1,0 +1,45 @@
+// Pods that the API server has assigned to this node.
+import type { Log } from '../../host/log.ts';
+import type { ApiClient } from '../../kube/client.ts';
+import { createInformer, type Informer } from '../../kube/informer.ts';
+import { pods } from '../../kube/resources.ts';
+import type { Pod } from '../../kube/types.ts';
+import type { DesiredPod } from '../model.ts';
+
+/** Whoever takes what a source says. */
+export interface PodSink {
+  put(desired: DesiredPod): void;
+  remove(uid: string): void;
+  ready(source: DesiredPod['source']): void;
+}
+
+/** A static pod's image in the API: it shows the pod, it does not run it. */
+export const isMirror = (pod: Pod): boolean => pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined;
+
+export interface ApiSource {
+  readonly informer: Informer<Pod>;
+  /** Tells `sink` of every pod and change until `signal` ends. Resolves then; never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createApiSource(client: ApiClient, nodeName: string, sink: PodSink, log: Log): ApiSource {
+  const informer = createInformer(client, pods, {
+    select: { fieldSelector: `spec.nodeName=${nodeName}` },
+    onError: (err) => log.warn({ err }, 'Pod watch failed'),
+    trim: (object) => {
+      delete (object as Pod).metadata.managedFields;
+    },
+  });
+  informer.subscribe(({ kind, object }) => {
+    if (isMirror(object)) return;
+    if (kind === 'deleted') sink.remove(object.metadata.uid);
+    else sink.put({ uid: object.metadata.uid, pod: object, source: 'api' });
+  });
+  return {
+    informer,
+    run: async (signal) => {
+      void informer.synced.then(() => sink.ready('api'));
+      await informer.run(signal);
+    },
+  };
+}
