@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Engine, LogQuery, OutputChunk } from '../docker/engine.ts';
 import type { LogOptions } from './rules/log-query.ts';
+import { createStampFilter } from './rules/log-stamps.ts';
 
 const batchBytes = 64 * 1024;
 const quietMs = 100;
@@ -26,10 +27,8 @@ export async function sendLogs(
   // Who follows a silent container wants to know at once that it works.
   const quiet = setTimeout(() => startText(res), quietMs);
   try {
-    for await (const data of limited(
-      engine.containerLogs(containerId, engineQuery(options), stop),
-      options.limitBytes,
-    )) {
+    const records = engine.containerLogs(containerId, engineQuery(options), stop);
+    for await (const data of limited(texts(records, options), options.limitBytes)) {
       startText(res);
       await writer.write(data);
     }
@@ -52,9 +51,14 @@ function startText(res: ServerResponse): void {
   res.flushHeaders();
 }
 
-async function* limited(chunks: AsyncIterable<OutputChunk>, limitBytes: number | undefined): AsyncIterable<Buffer> {
+async function* texts(records: AsyncIterable<OutputChunk>, { timestamps }: LogOptions): AsyncIterable<Buffer> {
+  const oncePerLine = timestamps ? createStampFilter() : ({ data }: OutputChunk) => data;
+  for await (const record of records) yield oncePerLine(record);
+}
+
+async function* limited(texts: AsyncIterable<Buffer>, limitBytes: number | undefined): AsyncIterable<Buffer> {
   let left = limitBytes ?? Number.POSITIVE_INFINITY;
-  for await (const { data } of chunks) {
+  for await (const data of texts) {
     yield data.subarray(0, left);
     left -= data.length;
     if (left <= 0) return;
