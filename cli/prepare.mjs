@@ -77,7 +77,8 @@ function installDebianPackages(missing) {
 async function missingPackages() {
   const wanted = verb === 'test' ? [...commands, ...testCommands] : commands;
   const missing = wanted.filter(([command]) => !has(command)).map(([, name]) => name);
-  if (verb === 'test' && !(existsSync('/bin/busybox') && isStatic('/bin/busybox'))) missing.push('busybox-static');
+  if (['up', 'test'].includes(verb) && !(existsSync('/bin/busybox') && isStatic('/bin/busybox')))
+    missing.push('busybox-static');
   if (verb === 'test' && !has('kubectl')) missing.push('kubernetes-client');
   const dockerHost = (flag('--docker-host') ?? process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace(
     'unix://',

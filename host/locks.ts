@@ -11,7 +11,7 @@ const LOOK_AGAIN_MS = 2;
  * The lock is a listening socket in the abstract namespace: no file that could be left behind, nothing to break after kill -9.
  */
 export async function withLock<T>(name: string, work: () => T, timeoutMs = 10_000): Promise<Awaited<T>> {
-  const address = `\0nodelet-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
+  const address = addressOf(name);
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const held = await tryListen(address);
@@ -25,6 +25,20 @@ export async function withLock<T>(name: string, work: () => T, timeoutMs = 10_00
     if (performance.now() > deadline) throw new Error(`Cannot lock "${name}": no turn within ${timeoutMs} ms`);
     await sleep(LOOK_AGAIN_MS);
   }
+}
+
+/**
+ * Takes a lock for as long as this process lives, or until `release`; undefined where another process of this network
+ * namespace has it.
+ */
+export async function holdLock(name: string): Promise<{ release(): void } | undefined> {
+  const held = await tryListen(addressOf(name));
+  held?.unref();
+  return held && { release: () => held.close() };
+}
+
+function addressOf(name: string): string {
+  return `\0nodelet-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
 }
 
 function tryListen(path: string): Promise<Server | undefined> {

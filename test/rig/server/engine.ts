@@ -4,6 +4,7 @@ import {
   type Engine,
   EngineError,
   type EngineExec,
+  type EngineInfo,
   type LogQuery,
   type OutputChunk,
 } from '../../../agent/docker/engine.ts';
@@ -20,7 +21,7 @@ export interface Program {
 /** Returns the exit code. */
 export type Behaviour = (program: Program) => Promise<number>;
 
-export interface ScriptedEngine extends Pick<Engine, 'exec' | 'attach' | 'containerLogs'> {
+export interface ScriptedEngine extends Pick<Engine, 'exec' | 'attach' | 'containerLogs' | 'info'> {
   readonly logQueries: { id: string; query: LogQuery }[];
 }
 
@@ -86,6 +87,7 @@ export function scriptedEngine(
   const logQueries: { id: string; query: LogQuery }[] = [];
   return {
     logQueries,
+    info: async () => engineInfo,
     async exec(_id, plan) {
       if (plan.command[0] === 'refused') throw new EngineError('Cannot exec', { reason: 'Refused', detail: 'no' });
       return start(behaviour, plan.command, plan).program;
@@ -99,6 +101,16 @@ export function scriptedEngine(
     },
   };
 }
+
+const engineInfo: EngineInfo = {
+  version: '20.10.24',
+  apiVersion: '1.41',
+  cgroupDriver: 'cgroupfs',
+  cgroupVersion: 1,
+  dataRoot: '/',
+  runtimes: ['runc'],
+  defaultLogDriver: 'json-file',
+};
 
 async function* oneLine(): AsyncGenerator<OutputChunk> {
   yield { stream: 'stdout', data: Buffer.from('a line\n') };

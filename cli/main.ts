@@ -1,0 +1,88 @@
+// The `nodelet` command: what a person types. Each verb lives in a file of its own and is loaded when it is asked for.
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { createLog, type LogLevel } from '../host/log.ts';
+import { ExitError, runUntilSignal } from './lifecycle.ts';
+import { resetMachine } from './reset.ts';
+import { up } from './up.ts';
+import { parseUpFlags, type UpFlags, upFlagTable } from './up-flags.ts';
+
+const logLevels = ['debug', 'info', 'warn', 'error'];
+
+function program(): Command {
+  const nodelet = new Command('nodelet')
+    .description('A Kubernetes node: kubelet on Docker Engine, service proxy on iptables, and a small control plane')
+    .exitOverride()
+    .showHelpAfterError(false)
+    .enablePositionalOptions();
+
+  const upCommand = nodelet.command('up').description('run control plane, agent and proxy in one foreground process');
+  for (const { flag, text, fallback } of upFlagTable) upCommand.option(flag, text, fallback);
+  upCommand.option('--log-level <level>', `one of ${logLevels.join(', ')}`, logLevel, 'warn');
+  upCommand.action((flags: UpFlags & { logLevel: LogLevel }) =>
+    runUntilSignal((signal) => up(parseUpFlags(flags), flags.logLevel, signal)),
+  );
+
+  const resetCommand = nodelet
+    .command('reset')
+    .description('stop the pods of an instance and remove all that it left on the machine');
+  for (const { flag, text, fallback } of upFlagTable) {
+    if (/--(data-dir|docker-host|node-name)/.test(flag)) resetCommand.option(flag, text, fallback);
+  }
+  resetCommand.action((flags: UpFlags) => runUntilSignal((signal) => resetMachine(parseUpFlags(flags), signal)));
+
+  parts(nodelet);
+  return nodelet;
+}
+
+/** Each part alone, with the flags of its upstream counterpart: they are parsed by the part itself. */
+function parts(nodelet: Command): void {
+  const part = (name: string, text: string, start: (args: string[], signal: AbortSignal) => Promise<void>): void => {
+    nodelet
+      .command(name)
+      .description(text)
+      .helpOption(false)
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .passThroughOptions()
+      .argument('[flags...]')
+      .action((args: string[]) => runUntilSignal((signal) => start(args, signal)));
+  };
+  part('kubelet', 'run the agent alone', async (args, signal) => {
+    const { parseAgentConfig } = await import('../agent/config/flags.ts');
+    const { startAgent } = await import('../agent/main.ts');
+    const config = await parseAgentConfig(args);
+    await untilStopped(startAgent(config, { log: createLog('kubelet'), signal }), signal);
+  });
+  part('proxy', 'run the service proxy alone', async (args, signal) => {
+    const { parseProxyConfig } = await import('../proxy/config/flags.ts');
+    const { cleanUp, startProxy } = await import('../proxy/main.ts');
+    const config = await parseProxyConfig(args);
+    if (config.cleanup) return cleanUp(config, { log: createLog('kube-proxy'), signal });
+    await untilStopped(startProxy(config, { log: createLog('kube-proxy'), signal }), signal);
+  });
+  part('controlplane', 'run the control plane alone', async (args, signal) => {
+    const { parseControlPlaneConfig } = await import('../controlplane/config/flags.ts');
+    const { startControlPlane } = await import('../controlplane/main.ts');
+    const config = parseControlPlaneConfig(args);
+    await untilStopped(startControlPlane(config, { log: createLog('controlplane'), signal }), signal);
+  });
+}
+
+async function untilStopped(starting: Promise<{ stop(): Promise<void> }>, signal: AbortSignal): Promise<void> {
+  const running = await starting;
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  await running.stop();
+}
+
+function logLevel(text: string): string {
+  if (!logLevels.includes(text)) throw new InvalidArgumentError(`want one of ${logLevels.join(', ')}`);
+  return text;
+}
+
+try {
+  await program().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (error instanceof ExitError) process.exitCode = error.code;
+  else throw error;
+}

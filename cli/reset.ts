@@ -1,0 +1,81 @@
+// `nodelet reset`: stops the pods of an instance and takes away what it left on the machine, and nothing else.
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connectEngine } from '../agent/docker/connect.ts';
+import type { Engine } from '../agent/docker/engine.ts';
+import { labels } from '../agent/docker/labels.ts';
+import { removePodTrafficRules } from '../agent/network/traffic.ts';
+import { openCgroups } from '../host/cgroups.ts';
+import { removeLink } from '../host/links.ts';
+import { holdLock } from '../host/locks.ts';
+import { silentLog } from '../host/log.ts';
+import { unmountBelow } from '../host/mounts.ts';
+import { parseProxyConfig } from '../proxy/config/flags.ts';
+import { cleanUp } from '../proxy/main.ts';
+import { step } from './steps.ts';
+import type { UpConfig } from './up-flags.ts';
+
+const bridge = 'nodelet0';
+const stopGraceSeconds = 5;
+const atOnce = 8;
+
+/** Repeatable; throws when the instance still runs, or when something of it cannot be removed. */
+export async function resetMachine(config: UpConfig, signal: AbortSignal): Promise<void> {
+  const lock = await holdLock(config.dataDir);
+  if (!lock) throw new Error(`data directory "${config.dataDir}" is in use: stop nodelet first`);
+  try {
+    await step('pods', () => removeContainers(config));
+    await step('rules', async () => {
+      await cleanUp(await parseProxyConfig(['--cleanup']), { log: silentLog, signal });
+      await removePodTrafficRules(undefined, signal);
+      return 'removed';
+    });
+    await step('links', async () => {
+      await removeLink(bridge, signal);
+      return `${bridge} removed`;
+    });
+    await step('mounts and state', async () => {
+      await unmountBelow(config.dataDir);
+      await (await openCgroups()).remove(config.cgroupRoot);
+      await removeState(config);
+      return `${config.dataDir} removed`;
+    });
+  } finally {
+    lock.release();
+  }
+}
+
+async function removeContainers({ dockerSocket, nodeName }: UpConfig): Promise<string> {
+  const engine = await connectEngine(dockerSocket);
+  const containers = await engine.listContainers({ [labels.node]: nodeName });
+  const queue = [...containers];
+  const worker = async (): Promise<void> => {
+    for (let one = queue.pop(); one; one = queue.pop()) await removeContainer(engine, one.id);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return `${containers.length} containers removed`;
+}
+
+async function removeContainer(engine: Engine, id: string): Promise<void> {
+  await engine.stopContainer(id, stopGraceSeconds);
+  await engine.removeContainer(id);
+}
+
+/** The log of a Docker Engine that we started stays: the engine still writes it. */
+async function removeState({ dataDir }: UpConfig): Promise<void> {
+  for (const name of stateNames) await rm(join(dataDir, name), { recursive: true, force: true });
+  await rm(dataDir, { recursive: false, force: true }).catch(() => {});
+}
+
+const stateNames = [
+  'admin.conf',
+  'ca.crt',
+  'cni',
+  'controlplane',
+  'kube-proxy.conf',
+  'kubelet',
+  'kubelet.conf',
+  'kubelet.crt',
+  'kubelet.key',
+  'log',
+];
