@@ -2,23 +2,34 @@
 import { serveAttach, serveExec, serveRun } from './commands.ts';
 import { type Exchange, sendJson, sendText } from './exchange.ts';
 import { sendLogs } from './logs.ts';
+import type { OwnMetrics } from './own-metrics.ts';
 import { createDialers } from './port-forward/dialers.ts';
 import { servePortForward } from './port-forward/serve.ts';
 import { parseLogQuery } from './rules/log-query.ts';
 import { hasContainer, logSource } from './rules/log-source.ts';
 import type { ContainerPath, Route } from './rules/routes.ts';
 import type { KubeletServerOptions } from './server.ts';
+import { runningPods, sendCadvisorMetrics, sendMetrics, sendResourceMetrics, sendSummary } from './statistics.ts';
+import { createCollector } from './stats/collect.ts';
 import { createWebSocketDoor } from './streams/websocket.ts';
 
 export type Answer = (route: Route, exchange: Exchange) => Promise<void>;
 
-const debugging: ReadonlySet<Route['to']> = new Set(['exec', 'attach', 'run', 'portForward', 'containerLogs']);
+const debugging: ReadonlySet<Route['to']> = new Set([
+  'exec',
+  'attach',
+  'run',
+  'portForward',
+  'containerLogs',
+  'runningpods',
+]);
 
 /** `stopping` ends what would go on for ever. */
-export function createAnswers(options: KubeletServerOptions, stopping: AbortSignal): Answer {
+export function createAnswers(options: KubeletServerOptions, metrics: OwnMetrics, stopping: AbortSignal): Answer {
   const { pods, configuration, debuggingHandlers = true } = options;
   const parts = { ...options, door: createWebSocketDoor() };
   const dialers = createDialers();
+  const collector = createCollector({ ...options, rootDir: options.rootDir ?? '/var/lib/kubelet' });
   stopping.addEventListener('abort', () => dialers.stop());
 
   return async (route, exchange) => {
@@ -32,6 +43,16 @@ export function createAnswers(options: KubeletServerOptions, stopping: AbortSign
         return sendJson(exchange.response(), 200, podList(pods.list()));
       case 'configz':
         return sendJson(exchange.response(), 200, { kubeletconfig: configuration?.() ?? {} });
+      case 'runningpods':
+        return sendJson(exchange.response(), 200, podList(runningPods(await pods.observeAll())));
+      case 'summary':
+        return sendSummary(collector, exchange);
+      case 'metrics':
+        return sendMetrics(exchange.response, await metrics.render());
+      case 'metrics/resource':
+        return sendResourceMetrics(collector, exchange);
+      case 'metrics/cadvisor':
+        return sendCadvisorMetrics(collector, exchange);
       case 'containerLogs':
         return answerLogs(options, route.at, exchange, stopping);
       case 'exec':

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Registry } from '@prometheus-io/client';
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import type { ApiClient } from '../../kube/client.ts';
@@ -12,9 +13,10 @@ import { type Authenticate, createAuthentication, type User } from './authentica
 import { type AuthorizationMode, type Authorize, createAuthorization } from './authorization.ts';
 import { type Exchange, responseOn, sendText } from './exchange.ts';
 import type { PodLookup } from './lookup.ts';
+import { createOwnMetrics, type OwnMetrics } from './own-metrics.ts';
 import { attributesOf } from './rules/attributes.ts';
-import { routeOf } from './rules/routes.ts';
-import { parseTarget } from './rules/target.ts';
+import { type Route, routeOf } from './rules/routes.ts';
+import { parseTarget, type Target } from './rules/target.ts';
 
 export interface ServingCertificate {
   readonly cert: string;
@@ -31,9 +33,13 @@ export interface KubeletServerOptions {
   readonly clientCa?: string | (() => string);
   readonly authorization?: AuthorizationMode;
   readonly client: Pick<ApiClient, 'request'>;
-  readonly engine: Pick<Engine, 'exec' | 'attach' | 'containerLogs'>;
+  readonly engine: Pick<Engine, 'exec' | 'attach' | 'containerLogs' | 'info'>;
   readonly pods: PodLookup;
   readonly nodeName: string;
+  /** Where pods' volumes lie: its file system is the node's in the statistics. Default /var/lib/kubelet. */
+  readonly rootDir?: string;
+  /** Where other rooms count; what the server counts is added to it. */
+  readonly registry?: Registry;
   /** What /configz shows: the effective KubeletConfiguration. */
   readonly configuration?: () => unknown;
   /** False answers 405 to everything that reaches into containers. */
@@ -59,10 +65,11 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
   const authenticate = createAuthentication(options.client, options.clock);
   const mode = options.authorization ?? 'Webhook';
   const authorize = createAuthorization(mode, options.client, options.nodeName, options.clock);
-  const answer = createAnswers(options, stopping.signal);
+  const metrics = createOwnMetrics(options.pods, options.nodeName, options.registry);
+  const answer = createAnswers(options, metrics, stopping.signal);
   const server = listener(options);
   const sockets = new Set<Duplex>();
-  const gate: Gate = { authenticate, authorize, answer, log: options.log };
+  const gate: Gate = { authenticate, authorize, answer, metrics, log: options.log };
 
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     void handle(gate, req, undefined, () => res);
@@ -98,6 +105,7 @@ interface Gate {
   readonly authenticate: Authenticate;
   readonly authorize: Authorize;
   readonly answer: Answer;
+  readonly metrics: OwnMetrics;
   readonly log: Log;
 }
 
@@ -108,26 +116,37 @@ async function handle(
   upgrade: Exchange['upgrade'],
   response: () => ServerResponse,
 ): Promise<void> {
+  const began = performance.now();
+  let route: Route = { to: 'refusal', code: 404 };
   try {
-    const user = await authenticated(gate, req);
-    if (!user) return sendText(response(), 401, 'Unauthorized');
-    const target = parseTarget(req.url ?? '');
-    if (!target) return sendText(response(), 400, 'invalid path');
-    const method = req.method ?? '';
-    const attributes = attributesOf(method, target.segments);
-    const said = `verb=${attributes.verb}, resource=nodes, subresource(s)=[${attributes.subresources.join(' ')}]`;
-    let allowed: boolean;
-    try {
-      allowed = await gate.authorize(user, attributes);
-    } catch (err) {
-      gate.log.error({ err, user: user.name }, 'Authorization could not be asked');
-      return sendText(response(), 500, `Authorization error (user=${user.name}, ${said})`);
-    }
-    if (!allowed) return sendText(response(), 403, `Forbidden (user=${user.name}, ${said})\n`);
-    await gate.answer(routeOf(method, target.segments), { req, query: target.query, upgrade, response });
+    const target = await admitted(gate, req, response);
+    if (!target) return;
+    route = routeOf(req.method ?? '', target.segments);
+    await gate.answer(route, { req, query: target.query, upgrade, response });
   } catch (error) {
     gate.log.warn({ err: error, path: req.url?.split('?')[0] }, 'Request failed');
     sendText(response(), 500, error instanceof Error ? error.message : String(error));
+  } finally {
+    const seconds = (performance.now() - began) / 1000;
+    gate.metrics.request({ method: req.method ?? '', route: route.to, seconds });
+  }
+}
+
+/** What may be answered; undefined after a refusal was sent. */
+async function admitted(gate: Gate, req: IncomingMessage, response: () => ServerResponse): Promise<Target | undefined> {
+  const refuse = (code: number, text: string): undefined => void sendText(response(), code, text);
+  const user = await authenticated(gate, req);
+  if (!user) return refuse(401, 'Unauthorized');
+  const target = parseTarget(req.url ?? '');
+  if (!target) return refuse(400, 'invalid path');
+  const attributes = attributesOf(req.method ?? '', target.segments);
+  const { verb, subresources } = attributes;
+  const facts = `(user=${user.name}, verb=${verb}, resource=nodes, subresource(s)=[${subresources.join(' ')}])`;
+  try {
+    return (await gate.authorize(user, attributes)) ? target : refuse(403, `Forbidden ${facts}\n`);
+  } catch (err) {
+    gate.log.error({ err, user: user.name }, 'Authorization could not be asked');
+    return refuse(500, `Authorization error ${facts}`);
   }
 }
 

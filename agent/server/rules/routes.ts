@@ -9,7 +9,8 @@ export interface ContainerPath {
 }
 
 export type Route =
-  | { readonly to: 'healthz' | 'pods' | 'configz' }
+  | { readonly to: 'healthz' | 'pods' | 'runningpods' | 'configz' | 'summary' }
+  | { readonly to: 'metrics' | 'metrics/resource' | 'metrics/cadvisor' }
   | { readonly to: 'containerLogs'; readonly at: ContainerPath }
   | { readonly to: 'exec' | 'attach' | 'run'; readonly at: ContainerPath }
   | { readonly to: 'portForward'; readonly at: Omit<ContainerPath, 'container'> }
@@ -22,6 +23,11 @@ const plain: ReadonlyMap<string, { readonly route: Route; readonly methods: read
   ['healthz', { route: { to: 'healthz' }, methods: ['GET'] }],
   ['healthz/ping', { route: { to: 'healthz' }, methods: ['GET'] }],
   ['pods', { route: { to: 'pods' }, methods: ['GET'] }],
+  ['runningpods', { route: { to: 'runningpods' }, methods: ['GET'] }],
+  ['stats/summary', { route: { to: 'summary' }, methods: ['GET', 'POST'] }],
+  ['metrics', { route: { to: 'metrics' }, methods: ['GET'] }],
+  ['metrics/resource', { route: { to: 'metrics/resource' }, methods: ['GET'] }],
+  ['metrics/cadvisor', { route: { to: 'metrics/cadvisor' }, methods: ['GET'] }],
   ['configz', { route: { to: 'configz' }, methods: ['GET'] }],
 ]);
 
