@@ -272,7 +272,7 @@ test('what cannot be created waits with the reason that users know', async () =>
   const bad = [
     container('nul', { command: ['a\0b'] }),
     container('absent', { image: 'nodelet.invalid/absent:1', imagePullPolicy: 'Never' }),
-    container('name', { image: 'UPPER/case' }),
+    container('name', { image: 'Bad Image' }),
     container('config', { env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'no', key: 'k' } } }] }),
     container('program', { command: ['/no/such/program'] }),
   ];
@@ -280,7 +280,6 @@ test('what cannot be created waits with the reason that users know', async () =>
   agent.pods.put(desired);
   const reasons = await until('all reasons', () => {
     const all = agent.statuses.get(desired.uid)?.containerStatuses ?? [];
-    if (process.env['NODELET_TEST_LOG']) console.log(JSON.stringify(all.map(({ name, state }) => [name, state])));
     const found = all.map(({ name, state }) => `${name} ${state?.waiting?.reason}`);
     return found.every((text) => !/undefined|ContainerCreating/.test(text)) && found.length > 0 ? found : undefined;
   });

@@ -1,0 +1,66 @@
+// The agent's configuration as the rest of the agent sees it: whole, checked, frozen.
+import type { Taint } from '../../kube/types.ts';
+
+/** A flag or a field that cannot be: the message names it, its value, and what would be accepted. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+export interface AgentConfig {
+  readonly kubeconfig: string;
+  readonly nodeName: string;
+  readonly nodeIps: readonly string[];
+  readonly nodeLabels: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+  readonly providerId: string;
+  readonly registerNode: boolean;
+  readonly rootDir: string;
+  readonly podLogsDir: string;
+  readonly containerLogsDir: string;
+  readonly certDir: string;
+  /** The path of Docker's socket. */
+  readonly dockerSocket: string;
+  readonly cgroupRoot: string;
+  readonly failCgroupV1: boolean;
+  readonly cni: { readonly confDir: string; readonly binDir: string };
+  /** Used until, and unless, the API gives the node one of its own. */
+  readonly podCidr: string;
+  /** All pods of the cluster, for the rules that let them talk; empty: the node's own only. */
+  readonly clusterCidr: string;
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  readonly resolvConf: string;
+  readonly staticPodPath: string;
+  readonly fileCheckMs: number;
+  readonly syncMs: number;
+  readonly server: {
+    readonly isEnabled: boolean;
+    readonly address: string;
+    readonly port: number;
+    readonly clientCaFile: string;
+    readonly tlsCertFile: string;
+    readonly tlsPrivateKeyFile: string;
+    readonly authorization: 'Webhook' | 'AlwaysAllow';
+    readonly debuggingHandlers: boolean;
+    readonly streamingIdleMs: number;
+  };
+  readonly healthz: { readonly address: string; readonly port: number };
+  readonly maxPods: number;
+  readonly podsPerCore: number;
+  readonly systemReserved: Readonly<Record<string, string>>;
+  readonly kubeReserved: Readonly<Record<string, string>>;
+  readonly evictionHard: Readonly<Record<string, string>>;
+  readonly pressureTransitionMs: number;
+  readonly maxImages: number;
+  readonly leaseSeconds: number;
+  readonly statusUpdateMs: number;
+  readonly statusReportMs: number;
+  readonly parallelPulls: number;
+  readonly log: { readonly maxSizeBytes: number; readonly maxFiles: number };
+  readonly maxBackOffSeconds: number;
+  readonly allowedUnsafeSysctls: readonly string[];
+  readonly seccompDefault: boolean;
+  readonly verbosity: number;
+  /** The effective KubeletConfiguration, as /configz shows it. */
+  readonly kubelet: Readonly<Record<string, unknown>>;
+}
