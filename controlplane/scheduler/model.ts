@@ -23,7 +23,12 @@ export interface NodeInfo {
   readonly presumed: Amounts;
   readonly hostPorts: readonly HostPort[];
   readonly pods: readonly Pod[];
+  /** Whether one of them wants certain others kept away from it. */
+  readonly keepsAway: boolean;
 }
+
+/** A namespace's labels, by its name. */
+export type NamespaceLabels = (name: string) => Readonly<Record<string, string>> | undefined;
 
 /** A pod that wants a node. */
 export interface Candidate {
@@ -33,6 +38,7 @@ export interface Candidate {
   readonly hostPorts: readonly HostPort[];
   readonly priority: number;
   readonly claims: Claims;
+  readonly namespaces: NamespaceLabels;
 }
 
 /** What a pod's volumes ask of nodes. `blocked`: no node will do until this has changed, in upstream's words. */

@@ -4,6 +4,7 @@ import { nodes, pods } from '../../kube/resources.ts';
 import type { Node, Pod } from '../../kube/types.ts';
 import type { Cache } from '../cache.ts';
 import type { NodeInfo } from './model.ts';
+import { awayTerms } from './rules/pod-affinity.ts';
 import { add, amounts, podHostPorts, podRequests, presumedPodRequests } from './rules/requests.ts';
 
 export interface NodeTable {
@@ -75,5 +76,6 @@ export function sumUp(node: Node, all: readonly Pod[]): NodeInfo {
     presumed: running.map(presumedPodRequests).reduce(add, new Map()),
     hostPorts: running.flatMap(podHostPorts),
     pods: running,
+    keepsAway: running.some((pod) => awayTerms(pod).length > 0),
   };
 }

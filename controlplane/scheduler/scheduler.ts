@@ -4,7 +4,14 @@ import type { Log } from '../../host/log.ts';
 import type { ApiClient } from '../../kube/client.ts';
 import { isConflict, isNotFound } from '../../kube/errors.ts';
 import { type Change, keyOf } from '../../kube/informer.ts';
-import { nodes, persistentVolumeClaims, persistentVolumes, pods, type Resource } from '../../kube/resources.ts';
+import {
+  namespaces,
+  nodes,
+  persistentVolumeClaims,
+  persistentVolumes,
+  pods,
+  type Resource,
+} from '../../kube/resources.ts';
 import type { KubeObject, Node, Pod } from '../../kube/types.ts';
 import type { Cache } from '../cache.ts';
 import type { EventRecorder } from '../events.ts';
@@ -25,7 +32,13 @@ export interface SchedulerParts {
 }
 
 /** What the scheduler's cache must hold. */
-export const schedulerHolds: readonly Resource<KubeObject>[] = [pods, nodes, persistentVolumes, persistentVolumeClaims];
+export const schedulerHolds: readonly Resource<KubeObject>[] = [
+  pods,
+  nodes,
+  namespaces,
+  persistentVolumes,
+  persistentVolumeClaims,
+];
 
 const schedulerName = 'default-scheduler';
 const mostBindings = 64;
@@ -56,6 +69,10 @@ export async function runScheduler(parts: SchedulerParts, signal: AbortSignal): 
 }
 
 function listen({ cache, queue, waiting }: Running): () => void {
+  const looksAtPods = (key: string): boolean => {
+    const { affinity, topologySpreadConstraints } = cache.view.get(pods, key)?.spec ?? {};
+    return Boolean(affinity?.podAffinity || affinity?.podAntiAffinity || topologySpreadConstraints?.length);
+  };
   const stops = [
     cache.subscribe(pods, (change) => {
       const pod = change.object as Pod;
@@ -63,10 +80,12 @@ function listen({ cache, queue, waiting }: Running): () => void {
       if (change.kind === 'deleted') waiting.leave(key);
       else if (wantsNode(pod) && mayDecideDifferently(change as Change<Pod>)) queue.add(key);
       if (freesRoom(change as Change<Pod>)) waiting.callAll();
+      else if (isNewNeighbour(change as Change<Pod>)) waiting.callAll(looksAtPods);
     }),
     cache.subscribe(nodes, (change) => {
       if (mayHelp(change as Change<Node>)) waiting.callAll();
     }),
+    cache.subscribe(namespaces, () => waiting.callAll(looksAtPods)),
     cache.subscribe(persistentVolumes, () => waiting.callAll()),
     cache.subscribe(persistentVolumeClaims, () => waiting.callAll()),
   ];
@@ -92,6 +111,13 @@ function freesRoom(change: Change<Pod>): boolean {
   if (!ran.spec.nodeName || ran.status?.phase === 'Succeeded' || ran.status?.phase === 'Failed') return false;
   const { phase } = change.object.status ?? {};
   return change.kind === 'deleted' || phase === 'Succeeded' || phase === 'Failed';
+}
+
+/** A pod that came to a node, or changed its labels there, may be what another waits for. */
+function isNewNeighbour(change: Change<Pod>): boolean {
+  if (!change.object.spec.nodeName || change.kind === 'deleted') return false;
+  const facts = ({ metadata, spec }: Pod): string => JSON.stringify([spec.nodeName, metadata.labels]);
+  return change.kind !== 'updated' || facts(change.before) !== facts(change.object);
 }
 
 /** Heartbeats change nothing that a decision looks at. */
@@ -133,6 +159,7 @@ async function schedule(running: Running, key: string, turn: number): Promise<vo
     hostPorts: podHostPorts(pod),
     priority: pod.spec.priority ?? 0,
     claims: claimsOf(pod, cache.view),
+    namespaces: (name) => cache.view.get(namespaces, name)?.metadata.labels,
   };
   const decision = decide(candidate, table.infos(), turn);
   if (decision.do === 'Wait') {

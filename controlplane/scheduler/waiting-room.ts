@@ -9,7 +9,8 @@ export interface WaitingRoom {
   leave(key: string): void;
   /** Try this one again, not before its pause is over. */
   call(key: string): void;
-  callAll(): void;
+  /** Try again those for which `which` holds; left out: all. */
+  callAll(which?: (key: string) => boolean): void;
 }
 
 const firstPauseMs = 1_000;
@@ -36,8 +37,8 @@ export function createWaitingRoom(queue: WorkQueue, clock: Clock): WaitingRoom {
       attempts.delete(key);
     },
     call,
-    callAll: () => {
-      for (const key of attempts.keys()) call(key);
+    callAll: (which = () => true) => {
+      for (const key of attempts.keys()) if (which(key)) call(key);
     },
   };
 }

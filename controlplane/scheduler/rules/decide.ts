@@ -1,6 +1,6 @@
 // The decision about one pod: a node, or a sentence that says why there is none.
 import type { Candidate, Decision, NodeInfo, Refusal } from '../model.ts';
-import { refusal } from './filters.ts';
+import { filtersFor } from './filters.ts';
 import { scores } from './scores.ts';
 
 /** `turn` chooses among equals: a number that grows by one with each decision. */
@@ -10,7 +10,7 @@ export function decide(candidate: Candidate, nodes: readonly NodeInfo[], turn: n
     const all = nodes.map((): Refusal => ({ reasons: [], lasting: true }));
     return { do: 'Wait', message: explain(candidate, nodes, all) };
   }
-  const refusals = nodes.map((node) => refusal(candidate, node));
+  const refusals = nodes.map(filtersFor(candidate, nodes));
   const fitting = nodes.filter((_, at) => refusals[at] === undefined);
   if (fitting.length === 0) {
     return {

@@ -3,6 +3,8 @@ import type { Taint, Toleration } from '../../../kube/types.ts';
 import { tolerates } from '../../model.ts';
 import type { Candidate, HostPort, NodeInfo, Refusal } from '../model.ts';
 import { matchesNodeSelector, matchesRequired } from './node-affinity.ts';
+import { podAffinityCheck } from './pod-affinity.ts';
+import { spreadCheck } from './spread.ts';
 
 type Filter = (candidate: Candidate, node: NodeInfo) => Refusal | undefined;
 
@@ -67,11 +69,15 @@ const volumes: Filter = ({ claims }, node) =>
 
 const filters: readonly Filter[] = [unschedulable, taints, affinity, hostPorts, resources, volumes];
 
-/** Why a node will not do; undefined when it will. */
-export function refusal(candidate: Candidate, node: NodeInfo): Refusal | undefined {
-  for (const filter of filters) {
-    const refused = filter(candidate, node);
-    if (refused) return refused;
-  }
-  return undefined;
+/** The filters for one pod, in order. Those that look at all nodes do so here, once. */
+export function filtersFor(candidate: Candidate, nodes: readonly NodeInfo[]): (node: NodeInfo) => Refusal | undefined {
+  const spread = spreadCheck(candidate.pod, nodes);
+  const affinities = podAffinityCheck(candidate.pod, nodes, candidate.namespaces);
+  return (node) => {
+    for (const filter of filters) {
+      const refused = filter(candidate, node);
+      if (refused) return refused;
+    }
+    return spread?.(node) ?? affinities(node);
+  };
 }

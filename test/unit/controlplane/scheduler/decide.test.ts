@@ -20,6 +20,7 @@ function candidate(pod: Pod, claims: Claims = free): Candidate {
     hostPorts: podHostPorts(pod),
     priority: pod.spec.priority ?? 0,
     claims,
+    namespaces: (name) => ({ team: name === 'default' ? 'a' : 'b' }),
   };
 }
 
