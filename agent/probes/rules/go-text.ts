@@ -32,7 +32,7 @@ export function requestFailure(failure: NetworkFailure, host: string, port: numb
   const { code = '', message } = failure;
   if (code === 'ECONNRESET') return message === 'socket hang up' ? 'EOF' : 'read: connection reset by peer';
   if (code === 'EPIPE') return 'write: broken pipe';
-  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
+  if (code === 'EPROTO' && message.includes('wrong version number'))
     return 'http: server gave HTTP response to HTTPS client';
   if (code.startsWith('HPE_')) return `net/http: HTTP/1.x transport connection broken: ${message}`;
   return dialFailure(failure, host, port);
