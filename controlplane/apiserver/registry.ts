@@ -111,7 +111,7 @@ export function createRegistry(parts: Parts, admission: Admission): Registry {
     const shape = kind.strategy.names ?? 'subdomain';
     const causes = [
       ...metadataCauses(object.metadata, shape, kind.namespaced),
-      ...(kind.strategy.validate?.(object, undefined) ?? []),
+      ...(kind.strategy.validate?.(object, undefined, '') ?? []),
     ];
     if (causes.length > 0) throw invalid(kind, object.metadata.name ?? '', causes);
     await admission.validate({ ...request, operation: 'CREATE', object, old: undefined });
@@ -175,7 +175,10 @@ export function createRegistry(parts: Parts, admission: Admission): Registry {
     if (kind.strategy.generation && !sameJson(object['spec'], old['spec'])) {
       object.metadata.generation = (old.metadata.generation ?? 0) + 1;
     }
-    const causes = [...metadataUpdateCauses(object, old), ...(kind.strategy.validate?.(object, old) ?? [])];
+    const causes = [
+      ...metadataUpdateCauses(object, old),
+      ...(kind.strategy.validate?.(object, old, request.subresource) ?? []),
+    ];
     if (causes.length > 0) throw invalid(kind, object.metadata.name, causes);
     await admission.validate({ ...request, operation: 'UPDATE', object, old });
     if (sameJson(withoutRevision(object), withoutRevision(old))) return old;

@@ -5,8 +5,13 @@ import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import type { Store } from '../store/store.ts';
 import { createAdmission } from './admission/admission.ts';
+import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { nodeRestriction } from './admission/node-restriction.ts';
+import { defaultTolerations, priority, serviceAccount } from './admission/pods.ts';
+import { parsePortRange, parseServiceCidr, serviceAddresses } from './admission/service-addresses.ts';
 import { policy } from './auth/policy.ts';
 import { createTokens, type Lookup } from './auth/tokens.ts';
+import { bootstrap } from './bootstrap.ts';
 import type { Parts } from './context.ts';
 import { decodeEntry, keyOf } from './encoding.ts';
 import { createDocuments } from './http/documents.ts';
@@ -15,14 +20,17 @@ import { createResources } from './http/resources.ts';
 import { createSubresources } from './http/subresources.ts';
 import { askedRows, storedKinds } from './kinds/catalog.ts';
 import { loadSchema } from './load.ts';
-import { createRegistry } from './registry.ts';
+import { startMaintenance } from './maintenance.ts';
+import { createRegistry, type Registry } from './registry.ts';
 import { createDecoder } from './rules/protobuf.ts';
 import { createWatches } from './watch.ts';
 
 export interface ApiServerOptions {
   readonly store: Store;
-  /** Where to listen, and what the `kubernetes` Service points at. */
+  /** Where to listen. */
   readonly address: string;
+  /** What the `kubernetes` Service points at; the listening address where absent. */
+  readonly advertiseAddress?: string;
   readonly port: number;
   readonly tls: { readonly cert: string; readonly key: string };
   /** Signs the certificates of users, nodes and components. */
@@ -74,21 +82,41 @@ function createLookup(parts: Parts): Lookup {
   };
 }
 
-function buildDoor(options: ApiServerOptions): Door {
+interface Built {
+  readonly parts: Parts;
+  readonly registry: Registry;
+  /** The port is known only after listening: 0 asks for any. */
+  door(port: number): Door;
+}
+
+function build(options: ApiServerOptions): Built {
   const schema = loadSchema();
   const { store, clock, log } = options;
   const parts: Parts = { store, clock, log, schema, kinds: storedKinds(schema) };
+  const steps = [
+    namespaceLifecycle(parts),
+    serviceAccount(parts),
+    nodeRestriction,
+    priority(parts),
+    defaultTolerations,
+    serviceAddresses(parts, parseServiceCidr(options.serviceCidr), parsePortRange(options.nodePortRange)),
+  ];
+  const registry = createRegistry(parts, createAdmission(steps));
+  return { parts, registry, door: (port) => buildDoor(options, parts, registry, port) };
+}
+
+function buildDoor(options: ApiServerOptions, parts: Parts, registry: Registry, port: number): Door {
+  const { schema } = parts;
   const decoder = createDecoder(schema);
   const audiences = [options.serviceAccounts.issuer];
-  const tokens = createTokens(options.serviceAccounts, createLookup(parts), clock);
-  const registry = createRegistry(parts, createAdmission([]));
+  const tokens = createTokens(options.serviceAccounts, createLookup(parts), parts.clock);
   const asked = askedRows(schema);
   const documents = createDocuments({
     schema,
     served: [...parts.kinds, ...asked],
     tokens,
     release,
-    address: `${options.address}:${options.port}`,
+    address: `${options.advertiseAddress ?? options.address}:${port}`,
     isReady: () => true,
   });
   const resources = createResources(parts, registry, createWatches(parts, registry), decoder);
@@ -105,7 +133,8 @@ function listen(server: Server, address: string, port: number): Promise<number> 
 
 /** Listens and serves. Throws `ListenError` where the address cannot be had. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const door = buildDoor(options);
+  const { parts, registry, door: openDoor } = build(options);
+  let door: Door | undefined;
   const closing = new AbortController();
   const sockets = new Set<Socket>();
   const server = createServer(
@@ -124,7 +153,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     (incoming, outgoing) => {
       const gone = new AbortController();
       outgoing.once('close', () => gone.abort());
-      void door.handle(incoming, outgoing, AbortSignal.any([gone.signal, closing.signal]));
+      if (door) void door.handle(incoming, outgoing, AbortSignal.any([gone.signal, closing.signal]));
+      else outgoing.writeHead(503, { 'retry-after': '1' }).end();
     },
   );
   server.on('secureConnection', (socket) => {
@@ -133,6 +163,15 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     socket.on('error', () => socket.destroy());
   });
   const port = await listen(server, options.address, options.port);
+  try {
+    const address = options.advertiseAddress ?? options.address;
+    await bootstrap(parts, registry, { address, port, serviceCidr: parseServiceCidr(options.serviceCidr) });
+  } catch (error) {
+    server.close();
+    throw error;
+  }
+  door = openDoor(port);
+  startMaintenance(parts, closing.signal);
   return {
     port,
     close: async () => {

@@ -56,7 +56,10 @@ export function createAdmission(steps: readonly Step[]): Admission {
         undo();
         throw error;
       }
-      return { keep: () => taken.splice(0).forEach((one) => one.keep()), undo };
+      const keep = (): void => {
+        for (const one of taken.splice(0)) one.keep();
+      };
+      return { keep, undo };
     },
     removed: (kind, object) => {
       for (const step of steps) step.removed?.(kind, object);

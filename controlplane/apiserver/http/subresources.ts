@@ -1,4 +1,5 @@
 // Subresources that are more than a part of their object: binding, eviction, tokens.
+import { requireOwnPodToken } from '../admission/node-restriction.ts';
 import type { Tokens } from '../auth/tokens.ts';
 import type { Parts, Request } from '../context.ts';
 import { object as objectOf, text } from '../kinds/kind.ts';
@@ -134,6 +135,8 @@ export function createSubresources(parts: SubresourceParts): Subresources {
         `cannot bind token for serviceaccount "${request.name}" to pod running with different serviceaccount name.`,
       );
     }
+    if (kind === 'Pod')
+      requireOwnPodToken(request.kind, request.user, request.name, { node: text(at(object, 'spec.nodeName')) });
     return { bound: { kind, name, uid } as const, ...(await nodeOf(request, at(object, 'spec.nodeName'))) };
   }
 
@@ -161,6 +164,7 @@ export function createSubresources(parts: SubresourceParts): Subresources {
       );
     }
     const reference = spec['boundObjectRef'];
+    if (at(reference, 'kind') !== 'Pod') requireOwnPodToken(request.kind, request.user, request.name, undefined);
     const wish = {
       namespace: request.namespace,
       account: { name: request.name, uid: account.metadata.uid ?? '' },

@@ -16,8 +16,8 @@ export interface Column {
 export interface Strategy {
   /** Fills in what the API documents as default. */
   defaults?(object: ApiObject): void;
-  /** `old` is there on update. */
-  validate?(object: ApiObject, old: ApiObject | undefined): Cause[];
+  /** `old` is there on update; `subresource` is empty for the main resource. */
+  validate?(object: ApiObject, old: ApiObject | undefined, subresource: string): Cause[];
   /** Before the first write: what clients may not choose. */
   prepareCreate?(object: ApiObject): void;
   /** Before an update of the main resource. */
@@ -29,6 +29,8 @@ export interface Strategy {
   readonly columns?: readonly Column[];
   /** How names are checked; a DNS subdomain where absent. */
   readonly names?: 'label' | 'label1035' | 'path';
+  /** The status that comes with a new object is taken: nodes report theirs when they register. */
+  readonly bornWithStatus?: boolean;
   /** metadata.generation counts changes of the spec. */
   readonly generation?: boolean;
   /** How long a deleted object lingers when nobody said how long. */

@@ -152,7 +152,7 @@ export function createDecoder(schema: Schema): Decoder {
     const shape = schema.shape(slot.type);
     if (shape.kind === 'list') {
       const list = (result[slot.name] as unknown[] | undefined) ?? [];
-      list.push(valueOf(shape.item, payload, depth));
+      list.push(readValue(shape.item, payload, depth));
       result[slot.name] = list;
     } else if (shape.kind === 'map') {
       const map = (result[slot.name] as JsonObject | undefined) ?? {};
@@ -160,7 +160,7 @@ export function createDecoder(schema: Schema): Decoder {
       put(map, asBytes(entry.get(1)).toString('utf8'), mapValue(shape.item, entry.get(2), depth));
       result[slot.name] = map;
     } else {
-      const value = valueOf(slot.type, payload, depth);
+      const value = readValue(slot.type, payload, depth);
       // Go writes zeros of plain fields; only a pointer says that the zero was meant.
       if (value !== undefined && (slot.pointer || shape.kind === 'struct' || !isZero(value))) result[slot.name] = value;
     }
@@ -169,11 +169,11 @@ export function createDecoder(schema: Schema): Decoder {
   /** A list inside a map is a message of its own on the wire, with the items in field 1. */
   function mapValue(item: string, payload: bigint | Buffer | undefined, depth: number): unknown {
     const shape = schema.shape(item);
-    if (shape.kind !== 'list') return valueOf(item, payload ?? Buffer.alloc(0), depth);
-    return [...fieldsOf(asBytes(payload))].filter(([n]) => n === 1).map(([, one]) => valueOf(shape.item, one, depth));
+    if (shape.kind !== 'list') return readValue(item, payload ?? Buffer.alloc(0), depth);
+    return [...fieldsOf(asBytes(payload))].filter(([n]) => n === 1).map(([, one]) => readValue(shape.item, one, depth));
   }
 
-  function valueOf(type: string, payload: bigint | Buffer, depth: number): unknown {
+  function readValue(type: string, payload: bigint | Buffer, depth: number): unknown {
     if (rawJson.has(type)) {
       const text = asBytes(new Map(fieldsOf(asBytes(payload))).get(1)).toString('utf8');
       return text === '' ? undefined : JSON.parse(text);

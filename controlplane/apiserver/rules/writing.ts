@@ -28,7 +28,8 @@ export function prepareNew(kind: Kind, object: ApiObject, namespace: string, bir
     ...(ownerReferences === undefined ? {} : { ownerReferences }),
     ...(finalizers === undefined ? {} : { finalizers }),
   };
-  if (kind.subresources.some(({ name: sub }) => sub === 'status')) delete object['status'];
+  const hasStatus = kind.subresources.some(({ name: sub }) => sub === 'status');
+  if (hasStatus && !kind.strategy.bornWithStatus) delete object['status'];
   kind.strategy.prepareCreate?.(object);
   return object;
 }
