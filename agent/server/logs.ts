@@ -1,7 +1,7 @@
 // /containerLogs: a container's output as text, at the reader's pace.
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { Engine, LogQuery, OutputChunk } from '../docker/engine.ts';
+import type { Engine, LogQuery } from '../docker/engine.ts';
 import type { LogOptions } from './rules/log-query.ts';
 import { createStampFilter } from './rules/log-stamps.ts';
 
@@ -23,15 +23,10 @@ export async function sendLogs(
   const left = new AbortController();
   res.once('close', () => left.abort());
   const stop = AbortSignal.any([signal, left.signal]);
-  const writer = batchWriter(res, stop);
   // Who follows a silent container wants to know at once that it works.
   const quiet = setTimeout(() => startText(res), quietMs);
   try {
-    const records = engine.containerLogs(containerId, engineQuery(options), stop);
-    for await (const data of limited(texts(records, options), options.limitBytes)) {
-      startText(res);
-      await writer.write(data);
-    }
+    await copy(engine.containerLogs(containerId, engineQuery(options), stop), options, res, stop);
   } catch (error) {
     if (stop.aborted) return void res.destroy();
     if (!res.headersSent) throw error;
@@ -41,28 +36,33 @@ export async function sendLogs(
     clearTimeout(quiet);
   }
   startText(res);
-  writer.flush();
   res.end();
+}
+
+/** One loop and no generator of our own: there may be millions of short lines. */
+async function copy(
+  records: ReturnType<Engine['containerLogs']>,
+  { timestamps, limitBytes = Number.POSITIVE_INFINITY }: LogOptions,
+  res: ServerResponse,
+  stop: AbortSignal,
+): Promise<void> {
+  const oncePerLine = timestamps ? createStampFilter() : undefined;
+  const writer = batchWriter(res, stop);
+  let left = limitBytes;
+  for await (const record of records) {
+    const data = oncePerLine ? oncePerLine(record) : record.data;
+    const full = writer.write(data.length > left ? data.subarray(0, left) : data);
+    if (full !== undefined) await full;
+    left -= data.length;
+    if (left <= 0) break;
+  }
+  writer.flush();
 }
 
 function startText(res: ServerResponse): void {
   if (res.headersSent || res.destroyed) return;
   res.writeHead(200, { 'Content-Type': 'text/plain' });
   res.flushHeaders();
-}
-
-async function* texts(records: AsyncIterable<OutputChunk>, { timestamps }: LogOptions): AsyncIterable<Buffer> {
-  const oncePerLine = timestamps ? createStampFilter() : ({ data }: OutputChunk) => data;
-  for await (const record of records) yield oncePerLine(record);
-}
-
-async function* limited(texts: AsyncIterable<Buffer>, limitBytes: number | undefined): AsyncIterable<Buffer> {
-  let left = limitBytes ?? Number.POSITIVE_INFINITY;
-  for await (const data of texts) {
-    yield data.subarray(0, left);
-    left -= data.length;
-    if (left <= 0) return;
-  }
 }
 
 /** Joins small pieces into one write, because each is a TLS record; a pause in the source sends what there is. */
@@ -75,17 +75,19 @@ function batchWriter(res: ServerResponse, stop: AbortSignal) {
     if (timer) clearImmediate(timer);
     timer = undefined;
     if (size === 0 || res.destroyed) return;
-    res.write(Buffer.concat(pieces));
+    startText(res);
+    res.write(Buffer.concat(pieces, size));
     pieces = [];
     size = 0;
   }
 
-  async function write(data: Buffer): Promise<void> {
+  /** A promise when the reader has to catch up first. */
+  function write(data: Buffer): Promise<unknown> | undefined {
     pieces.push(data);
     size += data.length;
     timer ??= setImmediate(flush);
     if (size >= batchBytes) flush();
-    if (res.writableNeedDrain) await once(res, 'drain', { signal: stop });
+    return res.writableNeedDrain ? once(res, 'drain', { signal: stop }) : undefined;
   }
 
   return { write, flush };

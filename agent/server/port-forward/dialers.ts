@@ -1,7 +1,7 @@
 // Keeps a dialer for each network namespace that is being forwarded to, started at the first connection, ended when idle.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { connect, Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
+import { dialerProgram } from './dialer.ts';
 
 export interface Dialers {
   /** A connection to the port on the loopback addresses of the namespace that process `pid` is in; 0: our own namespace. */
@@ -63,11 +63,6 @@ function dialHere(host: string, port: number): Promise<Socket> {
   return promise;
 }
 
-/** The source when unbuilt, its build beside us when built. */
-function program(): string {
-  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './dialer.ts' : './dialer.js', import.meta.url));
-}
-
 function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
@@ -78,10 +73,14 @@ function isAlive(pid: number): boolean {
 
 function startDialer(pid: number, idleMs: number, onEnd: () => void): Dialer {
   const waiting = new Map<number, PromiseWithResolvers<Socket>>();
-  const child: ChildProcess = spawn('nsenter', [`--net=/proc/${pid}/ns/net`, '--', process.execPath, program()], {
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
-  });
+  const child: ChildProcess = spawn(
+    'nsenter',
+    [`--net=/proc/${pid}/ns/net`, '--', process.execPath, '-e', dialerProgram],
+    {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+    },
+  );
   let nextId = 1;
   let said = '';
   const ready = Promise.withResolvers<void>();
