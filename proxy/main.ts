@@ -4,7 +4,7 @@ import { canonicalIp, type Family } from '../host/cidr.ts';
 import { systemClock } from '../host/clock.ts';
 import { createIptables, detectBackend, type Iptables } from '../host/iptables.ts';
 import type { Log } from '../host/log.ts';
-import { createApiClient } from '../kube/client.ts';
+import { type ApiClient, createApiClient } from '../kube/client.ts';
 import { loadKubeconfig } from '../kube/kubeconfig.ts';
 import type { ProxyConfig } from './config/config.ts';
 import { applySysctls, readSysctl, wantedSysctls } from './conntrack/sysctls.ts';
@@ -40,13 +40,19 @@ interface Parts {
 const livenessGraceMs = 2;
 
 /** Starts the proxy; it keeps trying to reach the API server. Rejects on what no retry mends: kubeconfig, iptables. */
-export async function startProxy(
+export async function startProxy(config: ProxyConfig, parts: { log: Log; signal: AbortSignal }): Promise<RunningProxy> {
+  const client = createApiClient(await loadKubeconfig(config.kubeconfig ?? ''), 'kube-proxy');
+  return startProxyWith(client, config, parts);
+}
+
+/** The same with a client that stands already; it is closed in the end. */
+export async function startProxyWith(
+  client: ApiClient,
   config: ProxyConfig,
   { log, signal }: { log: Log; signal: AbortSignal },
 ): Promise<RunningProxy> {
   const stopping = new AbortController();
   const until = AbortSignal.any([signal, stopping.signal]);
-  const client = createApiClient(await loadKubeconfig(config.kubeconfig ?? ''), 'kube-proxy');
   const tables = await openTables(config, log, signal);
   const host = await prepareHost(config, tables, log);
   const view = watchCluster(client, config.nodeName, (err) => log.warn({ err }, 'Cannot watch the API server'));

@@ -105,6 +105,10 @@ export async function createTestNet(): Promise<TestNet> {
   // Links made from here on have their IPv6 addresses at once.
   await writeFile('/proc/sys/net/ipv6/conf/default/accept_dad', '0');
   await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
+  await writeFile('/proc/sys/net/ipv4/conf/all/route_localnet', '1');
+  // Refusals are many here, and each of them is waited for.
+  await writeFile('/proc/sys/net/ipv4/icmp_ratelimit', '0');
+  await writeFile('/proc/sys/net/ipv6/icmp/ratelimit', '0');
   await writeFile('/proc/sys/net/ipv6/conf/all/forwarding', '1');
   await ip(
     undefined,

@@ -147,10 +147,9 @@ export const choiceScenes: Readonly<Record<string, (scene: Scene) => Promise<voi
     const many = Array.from({ length: 70 }, (_, at) =>
       s.family === 4 ? `10.244.2.${at + 100}` : `fd00:10:244:2::${at + 100}`,
     );
+    const flags = s.family === 4 ? ['/32'] : ['/128', 'nodad'];
     for (const ip of many)
-      await s.net.remote.run('ip', ['addr', 'replace', `${ip}/${s.family === 4 ? 32 : 128}`, 'dev', 'lo']);
-    const route = s.family === 4 ? '10.244.2.0/24' : 'fd00:10:244:2::/64';
-    assert.ok(route);
+      await s.net.remote.run('ip', ['addr', 'replace', `${ip}${flags[0]}`, 'dev', 'eth0', ...flags.slice(1)]);
     await s.endpoints([...many.slice(0, 69).map((ip) => ({ ip, node: 'node-2' })), s.at('podA')]);
     const [other] = await s.iptables
       .chains('nat')
