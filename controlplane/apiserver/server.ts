@@ -17,6 +17,7 @@ import { decodeEntry, keyOf } from './encoding.ts';
 import { createDocuments } from './http/documents.ts';
 import { createDoor, type Door } from './http/door.ts';
 import { createResources } from './http/resources.ts';
+import { createStreams } from './http/streams.ts';
 import { createSubresources } from './http/subresources.ts';
 import { askedRows, storedKinds } from './kinds/catalog.ts';
 import { loadSchema } from './load.ts';
@@ -121,7 +122,19 @@ function buildDoor(options: ApiServerOptions, parts: Parts, registry: Registry, 
   });
   const resources = createResources(parts, registry, createWatches(parts, registry), decoder);
   const subresources = createSubresources({ ...parts, registry, tokens, audiences, decoder });
-  return createDoor({ ...parts, policy, tokens, audiences, asked, documents, resources, subresources, decoder });
+  const streams = createStreams(parts, options.kubeletClient);
+  return createDoor({
+    ...parts,
+    policy,
+    tokens,
+    audiences,
+    asked,
+    documents,
+    resources,
+    subresources,
+    streams,
+    decoder,
+  });
 }
 
 function listen(server: Server, address: string, port: number): Promise<number> {
@@ -157,6 +170,11 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       else outgoing.writeHead(503, { 'retry-after': '1' }).end();
     },
   );
+  server.on('upgrade', (incoming, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    if (door) void door.upgrade(incoming, socket, head);
+    else socket.destroy();
+  });
   server.on('secureConnection', (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));

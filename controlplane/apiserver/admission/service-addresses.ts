@@ -202,7 +202,7 @@ export function serviceAddresses(parts: Parts, cidr: Cidr, range: PortRange): St
   return {
     reserve,
     removed: (of, object) => {
-      if (of === kind && loading) settle(ownerOf(object), undefined);
+      if (of === kind) settle(ownerOf(object), undefined);
     },
   };
 }

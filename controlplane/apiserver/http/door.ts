@@ -1,5 +1,6 @@
 // Every request passes here: who asks, what for, may they, and who answers. Refusals become Status bodies.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { anonymous, authenticate } from '../auth/authenticate.ts';
 import type { Grant } from '../auth/policy.ts';
 import { mayDo, refusal } from '../auth/rules.ts';
@@ -15,10 +16,12 @@ import { internal, methodNotAllowed, noSuchPath, StatusError, unauthorized } fro
 import { decodeObject } from './decode.ts';
 import type { Documents } from './documents.ts';
 import { readDryRun, readFieldValidation } from './options.ts';
+import { refuseUpgrade } from './relay.ts';
 import { readBody } from './request-body.ts';
 import type { Exchange, Resources } from './resources.ts';
 import { sendObject, sendStatus } from './respond.ts';
 import { answerReview } from './reviews.ts';
+import type { Streams } from './streams.ts';
 import type { Subresources } from './subresources.ts';
 
 export interface DoorParts extends Parts {
@@ -29,14 +32,15 @@ export interface DoorParts extends Parts {
   readonly documents: Documents;
   readonly resources: Resources;
   readonly subresources: Subresources;
+  readonly streams: Streams;
   readonly decoder: Decoder;
 }
 
 export interface Door {
   /** Never rejects: what goes wrong is answered. */
   handle(incoming: IncomingMessage, outgoing: ServerResponse, signal: AbortSignal): Promise<void>;
-  /** Who asks, for what, and that they may. Throws `StatusError`. */
-  admit(incoming: IncomingMessage): Promise<{ route: Route; user: User; request: Request | undefined }>;
+  /** A request that wants its connection for itself. Never rejects. */
+  upgrade(incoming: IncomingMessage, near: Duplex, head: Buffer): Promise<void>;
 }
 
 const isRefused = (error: unknown): error is StatusError => error instanceof StatusError;
@@ -46,6 +50,7 @@ export function createDoor(parts: DoorParts): Door {
     parts.kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]),
   );
 
+  /** Who asks, for what, and that they may. Throws `StatusError`. */
   async function admit(incoming: IncomingMessage) {
     const route = parseRoute(incoming.method ?? 'GET', incoming.url ?? '/');
     const user = await authenticate(incoming, parts.tokens, parts.audiences);
@@ -128,6 +133,7 @@ export function createDoor(parts: DoorParts): Door {
       if (await review(exchange, user)) return;
       throw noSuchPath();
     }
+    if (await parts.streams.serve(exchange, request)) return;
     if (await parts.subresources.serve(exchange, request)) return;
     await parts.resources.serve(exchange, request);
   }
@@ -145,5 +151,16 @@ export function createDoor(parts: DoorParts): Door {
     }
   }
 
-  return { handle, admit };
+  async function upgrade(incoming: IncomingMessage, near: Duplex, head: Buffer): Promise<void> {
+    try {
+      const { route, request } = await admit(incoming);
+      if (!request) throw noSuchPath();
+      await parts.streams.upgrade(incoming, near, head, route, request);
+    } catch (error) {
+      if (!isRefused(error)) parts.log.error({ path: incoming.url?.split('?')[0], err: error }, 'Upgrade failed');
+      refuseUpgrade(near, isRefused(error) ? error : internal('the request could not be served'));
+    }
+  }
+
+  return { handle, upgrade };
 }
