@@ -37,6 +37,7 @@ export function createEventRecorder(
   const { clock, log } = parts;
   const known = new Map<string, { name: string; count: number }>();
   let queued = 0;
+  let written = 0;
   const tails = Array.from({ length: lanes }, () => Promise.resolve());
 
   async function write(said: Said): Promise<void> {
@@ -68,7 +69,7 @@ export function createEventRecorder(
         if (!isNotFound(error)) throw error;
       }
     }
-    const name = `${about.metadata.name}.${(BigInt(clock.now()) * 1_000_000n + BigInt(known.size)).toString(16)}`;
+    const name = `${about.metadata.name}.${(BigInt(clock.now()) * 1_000_000n + BigInt(written++ % 1_000_000)).toString(16)}`;
     await client.create(events, eventOf(name, namespace, component, now, { ...said, message }));
     known.set(seen, { name, count: 1 });
     const oldest = known.keys().next().value;
