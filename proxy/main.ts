@@ -69,8 +69,16 @@ export async function startProxyWith(
     );
   const doors = await openDoors(parts, loops, until);
   const work = Promise.all([view.run(until), runLoops(parts, loops, until), ...doors]);
-  const finished = work.finally(() => client.close());
-  finished.catch((err: unknown) => log.error({ err }, 'Service proxy ended'));
+  const finished = work.then(
+    () => client.close(),
+    async (err: unknown) => {
+      log.error({ err }, 'Service proxy ended');
+      await client.close();
+      throw err;
+    },
+  );
+  // Whoever stops us hears of it; until then it is only logged.
+  finished.catch(() => {});
   return {
     synced: Promise.all([...loops.values()].map((loop) => loop.synced)).then(() => undefined),
     async stop() {

@@ -3,11 +3,11 @@ import type { ServicePort, SharedRule } from '../model.ts';
 import { exactly } from './addresses.ts';
 import type { EndpointChoice } from './endpoints.ts';
 import { isExternal } from './service-ports.ts';
-import { placeAddress, placePort } from './tree.ts';
+import { anywhere, placeAddress, placePort } from './tree.ts';
 
-const inside = { root: 'KUBE-SERVICES', stem: 'KUBE-REJ-', match: '-d' } as const;
-const outside = { root: 'KUBE-EXTERNAL-REFUSED', stem: 'KUBE-XREJ-', match: '-d' } as const;
-const firewall = { root: 'KUBE-PROXY-FIREWALL', stem: 'KUBE-FWL-', match: '-d' } as const;
+const inside = { root: 'KUBE-SERVICES', stem: 'KUBE-REJ-', match: '-d', levels: anywhere } as const;
+const outside = { root: 'KUBE-EXTERNAL-REFUSED', stem: 'KUBE-XREJ-', match: '-d', levels: anywhere } as const;
+const firewall = { root: 'KUBE-PROXY-FIREWALL', stem: 'KUBE-FWL-', match: '-d', levels: anywhere } as const;
 
 type Verdict = 'REJECT' | 'DROP' | undefined;
 

@@ -8,10 +8,10 @@ import { rangesHold } from './ranges.ts';
 import { refusals } from './refusals.ts';
 import { isExternal, readService } from './service-ports.ts';
 import { affinityChains, type Chains, endpointRule, recallRules, spreadRules } from './spread.ts';
-import { placeAddress, placePort } from './tree.ts';
+import { anywhere, nearby, placeAddress, placePort } from './tree.ts';
 
-const dispatch = { root: 'KUBE-DISPATCH', stem: 'KUBE-VIP-', match: '-d' } as const;
-const hairpin = { root: 'KUBE-HAIRPIN', stem: 'KUBE-PIN-', match: '-s' } as const;
+const dispatch = { root: 'KUBE-DISPATCH', stem: 'KUBE-VIP-', match: '-d', levels: anywhere } as const;
+const hairpin = { root: 'KUBE-HAIRPIN', stem: 'KUBE-PIN-', match: '-s', levels: nearby } as const;
 
 /** Everything that one Service means on this node in one family. */
 export function compileService(service: Service, slices: readonly EndpointSlice[], facts: NodeFacts): CompiledService {

@@ -8,10 +8,14 @@ export interface AddressTree {
   /** Begins the names of the chains below the root: at most 10 characters. */
   readonly stem: string;
   readonly match: '-s' | '-d';
+  /** Prefix lengths at which it branches. */
+  readonly levels: Readonly<Record<Family, readonly number[]>>;
 }
 
-// Service ranges are /12 to /20 (IPv4) and /108 to /112 (IPv6): from there on at most 16 branches per chain.
-const levels: Readonly<Record<Family, readonly number[]>> = { 4: [8, 16, 20, 24, 28], 6: [64, 112, 116, 120, 124] };
+/** Service ranges are /12 to /20 (IPv4) and /108 to /112 (IPv6): from there on at most 16 branches per chain. */
+export const anywhere: AddressTree['levels'] = { 4: [8, 16, 20, 24, 28], 6: [64, 112, 116, 120, 124] };
+/** The pods of one node are few and neighbours. */
+export const nearby: AddressTree['levels'] = { 4: [24, 28], 6: [64, 120, 124] };
 
 /**
  * The lines that lead from a tree's root to `rule` for one address. Each owner gives the whole path; equal lines of several owners
@@ -24,7 +28,7 @@ export function placeAddress(tree: AddressTree, ip: string, rule: string): Share
   if (!address) throw new Error(`Not an address: "${ip}"`);
   const path: SharedRule[] = [];
   let chain = tree.root;
-  for (const prefix of levels[address.family]) {
+  for (const prefix of tree.levels[address.family]) {
     const cidr = block(address, prefix);
     const name =
       address.family === 4 ? formatAddress({ family: 4, bits: cidr.first }) : hash16(formatCidr(cidr)).slice(0, 14);
