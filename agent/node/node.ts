@@ -182,7 +182,6 @@ export async function createNode(parts: NodeParts): Promise<NodeAgent> {
     capacity: observer.capacity,
     poke,
     run: async (signal) => {
-      events.node({ type: 'Normal', reason: 'Starting', message: 'Starting kubelet.' });
       informer.subscribe(notice);
       const lease = { client, clock, log, nodeName, leaseSeconds: config.leaseSeconds, node: current, random };
       await Promise.all([informer.run(signal), keepReporting(signal), keepLease(lease, signal)]);

@@ -112,7 +112,6 @@ test('a machine registers as a node that is ready, with labels, taints, capacity
     assert.equal(node.status?.capacity?.['pods'], '110');
     assert.equal(condition(node, 'Ready')?.reason, 'KubeletReady');
     assert.deepEqual(told, [
-      'Normal Starting Starting kubelet.',
       'Normal NodeHasSufficientMemory Node node-1 status is now: NodeHasSufficientMemory',
       'Normal NodeHasNoDiskPressure Node node-1 status is now: NodeHasNoDiskPressure',
       'Normal NodeHasSufficientPID Node node-1 status is now: NodeHasSufficientPID',
