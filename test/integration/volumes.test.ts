@@ -7,7 +7,7 @@ import type { DesiredPod } from '../../agent/model.ts';
 import { mountAt, mountsBelow } from '../../host/mounts.ts';
 import type { Volume } from '../../kube/types.ts';
 import { container, desiredPod, uid } from '../builders/pod.ts';
-import { createVolumesBed, eventually, type VolumesBed } from '../rig/volumes.ts';
+import { createVolumesBed, eventually, type VolumesBed, whileFresh } from '../rig/volumes.ts';
 
 const never = new AbortController().signal;
 let bed: VolumesBed;
@@ -147,20 +147,18 @@ describe('configMap and secret', () => {
   }
 
   test('an optional object that is missing gives an empty volume, which fills when the object comes', async () => {
-    const ended = new AbortController();
-    const running = bed.volumes.run(ended.signal);
     await bed.volumes.ensure(podWith([{ name: 'v', configMap: { name: 'later', optional: true } }]), never);
     const directory = volumeDirectory('configmap', 'v');
     assert.deepEqual(
       (await readdir(directory)).filter((name) => !name.startsWith('..')),
       [],
     );
-    bed.objects.putConfigMap('later', { k: 'v' });
-    await eventually('the key is there', async () => (await readdir(directory)).includes('k'));
-    bed.objects.remove('ConfigMap', 'later');
-    await eventually('the key is gone', async () => !(await readdir(directory)).includes('k'));
-    ended.abort();
-    await running;
+    await whileFresh(bed.volumes, async () => {
+      bed.objects.putConfigMap('later', { k: 'v' });
+      await eventually('the key is there', async () => (await readdir(directory)).includes('k'));
+      bed.objects.remove('ConfigMap', 'later');
+      await eventually('the key is gone', async () => !(await readdir(directory)).includes('k'));
+    });
   });
 
   test('an update swaps all files at once, and a second look touches nothing', async () => {

@@ -59,6 +59,18 @@ export async function createVolumesBed(over: Partial<VolumesParts> = {}): Promis
   };
 }
 
+/** Does `act` while the room keeps its volumes fresh, and stops that whatever comes of it. */
+export async function whileFresh(volumes: VolumesRoom, act: () => Promise<void>): Promise<void> {
+  const ended = new AbortController();
+  const running = volumes.run(ended.signal);
+  try {
+    await act();
+  } finally {
+    ended.abort();
+    await running;
+  }
+}
+
 /** Waits until `holds` does; throws after ten seconds. */
 export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; tries < 500; tries++) {
