@@ -30,8 +30,6 @@ export interface AgentConfig {
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
   readonly resolvConf: string;
-  readonly staticPodPath: string;
-  readonly fileCheckMs: number;
   readonly syncMs: number;
   readonly server: {
     readonly isEnabled: boolean;

@@ -50,10 +50,8 @@ const taint = z.strictObject({
 export const schema = z.strictObject({
   apiVersion: z.literal('kubelet.config.k8s.io/v1beta1').default('kubelet.config.k8s.io/v1beta1'),
   kind: z.literal('KubeletConfiguration').default('KubeletConfiguration'),
-  staticPodPath: z.string().default(''),
   podLogsDir: z.string().default('/var/log/pods'),
   syncFrequency: duration('1m'),
-  fileCheckFrequency: duration('20s'),
   enableServer: z.boolean().default(true),
   address: z.string().default('0.0.0.0'),
   port: port.default(10_250),

@@ -8,7 +8,7 @@ import { labels, podLabels, sandboxName } from '../docker/labels.ts';
 import type { Launcher } from '../docker/launch.ts';
 import type { EventSink, ObservedSandbox, PodNetwork } from '../model.ts';
 import { ensurePauseImage } from './pause-image.ts';
-import { parseResolvConf, renderResolvConf, resolverOf } from './rules/dns.ts';
+import { type PodResolver, parseResolvConf, renderResolvConf, resolverOf } from './rules/dns.ts';
 import { hostnameOf } from './rules/hostname.ts';
 import { hostNetworkHostsFile, hostsFile } from './rules/hosts.ts';
 import { sandboxPlan } from './rules/plan.ts';
@@ -69,12 +69,10 @@ export function createSandboxes(
     await network.attach(sandbox, pod, signal);
   }
 
-  async function resolvConf(pod: Pod): Promise<string> {
+  async function resolver(pod: Pod): Promise<PodResolver> {
     const text = options.resolvConfPath === '' ? '' : ((await readIfExists(options.resolvConfPath)) ?? '');
     const cluster = { domain: options.clusterDomain, servers: options.clusterDns, node: parseResolvConf(text) };
-    const resolver = resolverOf(pod, cluster);
-    for (const warning of resolver.warnings) events.pod(pod, { type: 'Warning', ...warning });
-    return renderResolvConf(resolver);
+    return resolverOf(pod, cluster);
   }
 
   return {
@@ -84,6 +82,7 @@ export function createSandboxes(
       const hostNetwork = pod.spec.hostNetwork === true;
       const because = hostNetwork ? undefined : network.notReady();
       if (because !== undefined) throw new NetworkNotReady(`network is not ready: ${because}`);
+      for (const warning of (await resolver(pod)).warnings) events.pod(pod, { type: 'Warning', ...warning });
       const identity = { uid: pod.metadata.uid, name: pod.metadata.name, namespace: pod.metadata.namespace };
       const annotations = Object.entries(pod.metadata.annotations ?? {});
       const plan = sandboxPlan(pod, {
@@ -124,7 +123,7 @@ export function createSandboxes(
         : hostsFile(pod, ips, hostnameOf(pod, options.clusterDomain));
       const wanted = [
         { name: 'etc-hosts', containerPath: '/etc/hosts', text: hosts },
-        { name: 'resolv.conf', containerPath: '/etc/resolv.conf', text: await resolvConf(pod) },
+        { name: 'resolv.conf', containerPath: '/etc/resolv.conf', text: renderResolvConf(await resolver(pod)) },
       ].filter(({ containerPath }) => !taken.has(containerPath));
       const mounts: BindMount[] = [];
       for (const { name, containerPath, text } of wanted) {
