@@ -11,17 +11,21 @@ export type Medium =
   | { readonly kind: 'memory'; readonly sizeBytes: number }
   | { readonly kind: 'hugePages'; readonly pageSize: string };
 
-/** Makes the directory that everybody may write to (the containers' users are not known), on its medium. Repeatable. */
-export async function ensureMedium(directory: string, medium: Medium, signal: AbortSignal): Promise<void> {
+/**
+ * Makes the directory that everybody may write to (the containers' users are not known), on its medium. Repeatable.
+ * Says whether a file system was mounted for it just now: after a reboot memory is empty again.
+ */
+export async function ensureMedium(directory: string, medium: Medium, signal: AbortSignal): Promise<boolean> {
   await mkdir(dirname(directory), { recursive: true, mode: 0o750 });
   await makeOpenDirectory(directory);
-  if (medium.kind === 'disk' || (await mountAt(directory))) return;
+  if (medium.kind === 'disk' || (await mountAt(directory))) return false;
   if (medium.kind === 'hugePages') {
     await mount('hugetlbfs', 'nodev', directory, [`pagesize=${medium.pageSize}`], signal);
   } else {
     const size = medium.sizeBytes > 0 ? [`size=${medium.sizeBytes}`] : [];
     await mount('tmpfs', 'tmpfs', directory, [...size, ...(knowsNoSwap(release()) ? ['noswap'] : [])], signal);
   }
+  return true;
 }
 
 async function makeOpenDirectory(directory: string): Promise<void> {

@@ -65,8 +65,8 @@ async function setUpEmptyDir({ pod, volume, layout, sources, signal }: SetUp): P
   const directory = layout.volume('empty-dir', volume.name);
   const marker = layout.readyMarker(volume.name);
   const isOld = await isReady(marker);
-  await ensureMedium(directory, mediumOf(pod, volume, sources), signal);
-  if (isOld) return directory;
+  const isMountedNow = await ensureMedium(directory, mediumOf(pod, volume, sources), signal);
+  if (isOld && !isMountedNow) return directory;
   const gid = pod.spec.securityContext?.fsGroup;
   if (gid !== undefined) await giveToGroup(directory, { gid, access: 'readWrite' });
   await markReady(marker);

@@ -13,7 +13,7 @@ import { victim } from '../rig/volumes-victim.ts';
 
 const never = new AbortController().signal;
 const program = join(import.meta.dirname, '../rig/volumes-process.ts');
-const rounds = 16;
+const rounds = 10;
 let bed: VolumesBed;
 
 before(async () => {

@@ -4,7 +4,7 @@ import { chmod, chown, lstat, mkdir, readdir, readFile, readlink, stat, writeFil
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { DesiredPod } from '../../agent/model.ts';
-import { mountAt, mountsBelow } from '../../host/mounts.ts';
+import { mountAt, mountsBelow, unmount } from '../../host/mounts.ts';
 import type { Volume } from '../../kube/types.ts';
 import { container, desiredPod, uid } from '../builders/pod.ts';
 import { createVolumesBed, eventually, type VolumesBed, whileFresh } from '../rig/volumes.ts';
@@ -67,6 +67,16 @@ describe('emptyDir', () => {
     await chown(directory, 0, 0);
     await bed.volumes.ensure(desired, never);
     assert.equal((await stat(directory)).gid, 0);
+  });
+
+  test('in memory belongs to the fsGroup after a reboot too', async () => {
+    const desired = podWith([{ name: 'fast', emptyDir: { medium: 'Memory' } }], { securityContext: { fsGroup: 4242 } });
+    const directory = volumeDirectory('empty-dir', 'fast');
+    await bed.volumes.ensure(desired, never);
+    await unmount(directory);
+    await bed.volumes.ensure(desired, never);
+    assert.equal((await mountAt(directory))?.fsType, 'tmpfs');
+    assert.equal((await stat(directory)).gid, 4242);
   });
 
   test('that no container mounts is not made', async () => {
