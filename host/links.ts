@@ -45,7 +45,8 @@ export interface RouteState {
 
 /**
  * Runs lines of `ip` commands in order in one process and stops at the first that fails (`LinkError`). Each line that shows
- * something yields one list, in order. Words are split at white space: callers give only names and addresses that they have checked.
+ * something yields one list, in order. A process per batch, for `ip` remembers the indexes of names and would mistake a new
+ * link for an old one of the same name if it stayed. Words are split at white space: callers give only names and addresses that they have checked.
  */
 export async function ipBatch<T = LinkState>(lines: readonly string[], options: IpOptions = {}): Promise<T[][]> {
   const { netns, family, signal } = options;
