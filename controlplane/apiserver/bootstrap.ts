@@ -4,7 +4,7 @@ import type { Parts, Request } from './context.ts';
 import type { ApiObject, JsonObject, User } from './model.ts';
 import type { Registry } from './registry.ts';
 import { sameJson } from './rules/patch/merge.ts';
-import { StatusError } from './status-error.ts';
+import { StatusError } from './rules/status-error.ts';
 
 const self: User = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] };
 const labels = { component: 'apiserver', provider: 'kubernetes' };

@@ -77,3 +77,8 @@ export function at(object: unknown, path: string): unknown {
   for (const step of path.split('.')) value = take(value, step);
   return value;
 }
+
+/** How plain JSON is read where a field may be missing: as nothing of its sort. */
+export const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value));
+export const object = (value: unknown): JsonObject => (value ?? {}) as JsonObject;
+export const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);

@@ -11,7 +11,6 @@ import { type DeleteOptions, deletionStep } from './rules/deletion.ts';
 import { metadataCauses, metadataUpdateCauses } from './rules/names.ts';
 import { sameJson } from './rules/patch/merge.ts';
 import type { Selection } from './rules/selector.ts';
-import { mergeUpdate, prepareNew } from './rules/writing.ts';
 import {
   alreadyExists,
   badRequest,
@@ -21,7 +20,8 @@ import {
   notFound,
   StatusError,
   staleConflict,
-} from './status-error.ts';
+} from './rules/status-error.ts';
+import { mergeUpdate, prepareNew } from './rules/writing.ts';
 
 export interface ListQuery {
   readonly selection: Selection;

@@ -5,8 +5,8 @@ import { createEventDecoder, type DecodedEvent, prefixOf } from './encoding.ts';
 import type { ApiObject, JsonObject } from './model.ts';
 import { type ListQuery, parseRevision, type Registry, tooLargeRevision } from './registry.ts';
 import type { Answer } from './rules/accept.ts';
+import { expired, type StatusError, statusOf } from './rules/status-error.ts';
 import { type IncludeObject, partial, tableOf } from './rules/table.ts';
-import { expired, type StatusError, statusOf } from './status-error.ts';
 
 export interface WatchQuery extends ListQuery {
   readonly answer: Answer;

@@ -1,7 +1,7 @@
 // Nothing is created in a namespace that is not there or that is going, and the namespaces everybody needs stay.
 import type { Parts } from '../context.ts';
 import { decodeEntry, keyOf } from '../encoding.ts';
-import { forbidden, notFound, StatusError } from '../status-error.ts';
+import { forbidden, notFound, StatusError } from '../rules/status-error.ts';
 import type { Step } from './admission.ts';
 
 const immortal = new Set(['default', 'kube-system', 'kube-public']);

@@ -1,9 +1,8 @@
 // What a node may write: itself, its lease, and pods that are bound to it.
 import type { Kind } from '../kinds/kind.ts';
-import { list, object as objectOf, text } from '../kinds/kind.ts';
-import { type ApiObject, at, type User } from '../model.ts';
+import { type ApiObject, at, list, object as objectOf, text, type User } from '../model.ts';
 import { sameJson } from '../rules/patch/merge.ts';
-import { forbidden } from '../status-error.ts';
+import { forbidden } from '../rules/status-error.ts';
 import type { Review, Step } from './admission.ts';
 
 /** The name of the node that asks; undefined for everybody else. */

@@ -2,10 +2,10 @@
 import { randomInt } from 'node:crypto';
 import type { Parts } from '../context.ts';
 import { decodeEntry, keyOf, prefixOf } from '../encoding.ts';
-import { list, object as objectOf, text } from '../kinds/kind.ts';
 import { fill } from '../kinds/pod/defaults.ts';
 import type { ApiObject, JsonObject } from '../model.ts';
-import { forbidden } from '../status-error.ts';
+import { list, object as objectOf, text } from '../model.ts';
+import { forbidden } from '../rules/status-error.ts';
 import type { Review, Step } from './admission.ts';
 
 const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount';

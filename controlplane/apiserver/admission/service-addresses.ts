@@ -13,11 +13,11 @@ import {
 } from '../../../host/cidr.ts';
 import type { Parts, Request } from '../context.ts';
 import { decodeEntry } from '../encoding.ts';
-import { list, object as objectOf, text } from '../kinds/kind.ts';
 import { hasNodePorts } from '../kinds/service.ts';
 import type { ApiObject, Cause, JsonObject } from '../model.ts';
+import { list, object as objectOf, text } from '../model.ts';
 import { invalidValue } from '../rules/names.ts';
-import { internal, invalid } from '../status-error.ts';
+import { internal, invalid } from '../rules/status-error.ts';
 import type { Reservation, Step } from './admission.ts';
 
 export interface PortRange {

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { User } from '../model.ts';
-import { unauthorized } from '../status-error.ts';
+import { unauthorized } from '../rules/status-error.ts';
 import type { Tokens } from './tokens.ts';
 
 export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };

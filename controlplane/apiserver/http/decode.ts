@@ -1,11 +1,11 @@
 // From a request's body to an object of a kind: right group and kind, known fields, warnings or refusals as the client wished.
 import type { Request } from '../context.ts';
 import type { ApiObject, JsonObject } from '../model.ts';
-import { type Body, decodeBody } from '../rules/body.ts';
 import { DecodeError, readFields } from '../rules/fields.ts';
 import type { Decoder } from '../rules/protobuf.ts';
 import type { Schema } from '../rules/schema.ts';
-import { badRequest } from '../status-error.ts';
+import { badRequest } from '../rules/status-error.ts';
+import { type Body, decodeBody } from './body.ts';
 
 /** Which kind a body must be. */
 export interface Expected {

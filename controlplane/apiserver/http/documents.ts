@@ -16,7 +16,7 @@ import {
 } from '../rules/discovery.ts';
 import { openApiV2Stub, openApiV3 } from '../rules/openapi.ts';
 import type { Schema } from '../rules/schema.ts';
-import { noSuchPath } from '../status-error.ts';
+import { noSuchPath } from '../rules/status-error.ts';
 import { sendBytes, sendObject, sendText } from './respond.ts';
 
 export interface Documents {

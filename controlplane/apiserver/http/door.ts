@@ -12,7 +12,7 @@ import { chooseAnswer } from '../rules/accept.ts';
 import type { Decoder } from '../rules/protobuf.ts';
 import { parseRoute, type Route } from '../rules/route.ts';
 import type { ResourceRow } from '../rules/schema.ts';
-import { internal, methodNotAllowed, noSuchPath, StatusError, unauthorized } from '../status-error.ts';
+import { internal, methodNotAllowed, noSuchPath, StatusError, unauthorized } from '../rules/status-error.ts';
 import { decodeObject } from './decode.ts';
 import type { Documents } from './documents.ts';
 import { readDryRun, readFieldValidation } from './options.ts';

@@ -3,11 +3,11 @@ import type { Request } from '../context.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { isObject } from '../model.ts';
 import type { ListQuery } from '../registry.ts';
-import { decodeBody } from '../rules/body.ts';
 import type { DeleteOptions } from '../rules/deletion.ts';
 import type { Decoder } from '../rules/protobuf.ts';
 import { selectionOf } from '../rules/selector.ts';
-import { badRequest, StatusError } from '../status-error.ts';
+import { badRequest, StatusError } from '../rules/status-error.ts';
+import { decodeBody } from './body.ts';
 
 function optionsInvalid(kind: string, field: string, message: string): StatusError {
   return new StatusError(422, 'Invalid', `${kind}.meta.k8s.io "" is invalid: ${field}: ${message}`, {

@@ -4,8 +4,8 @@ import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { type StatusError, statusOf, unavailable } from '../rules/status-error.ts';
 import type { Endpoint } from '../rules/streams.ts';
-import { type StatusError, statusOf, unavailable } from '../status-error.ts';
 
 export interface KubeletClient {
   readonly cert: string;

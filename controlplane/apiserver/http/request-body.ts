@@ -1,6 +1,6 @@
 // Reads a request's body, bounded.
 import type { IncomingMessage } from 'node:http';
-import { StatusError, tooLarge } from '../status-error.ts';
+import { StatusError, tooLarge } from '../rules/status-error.ts';
 
 export const maxBodyBytes = 3 * 1024 * 1024;
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { stringify } from 'yaml';
-import { type StatusError, statusOf } from '../status-error.ts';
+import { type StatusError, statusOf } from '../rules/status-error.ts';
 
 const gzipFrom = 128 * 1024;
 const compress = promisify(gzip);

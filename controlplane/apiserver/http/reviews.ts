@@ -2,9 +2,17 @@
 import type { Grant, Rule } from '../auth/policy.ts';
 import { mayDo, rulesOf } from '../auth/rules.ts';
 import type { Tokens } from '../auth/tokens.ts';
-import { list, object as objectOf, text } from '../kinds/kind.ts';
-import { type ApiObject, type Attributes, at, type JsonObject, type User } from '../model.ts';
-import { badRequest } from '../status-error.ts';
+import {
+  type ApiObject,
+  type Attributes,
+  at,
+  type JsonObject,
+  list,
+  object as objectOf,
+  text,
+  type User,
+} from '../model.ts';
+import { badRequest } from '../rules/status-error.ts';
 
 export interface ReviewParts {
   readonly policy: readonly Grant[];

@@ -2,14 +2,13 @@
 import { requireOwnPodToken } from '../admission/node-restriction.ts';
 import type { Tokens } from '../auth/tokens.ts';
 import type { Parts, Request } from '../context.ts';
-import { object as objectOf, text } from '../kinds/kind.ts';
-import { type ApiObject, at, type JsonObject, type User } from '../model.ts';
+import { type ApiObject, at, type JsonObject, object as objectOf, text, type User } from '../model.ts';
 import type { Registry } from '../registry.ts';
 import { bindPod } from '../rules/binding.ts';
 import { evictionVerdict } from '../rules/eviction.ts';
 import type { Decoder } from '../rules/protobuf.ts';
 import { selectionOf } from '../rules/selector.ts';
-import { badRequest, conflict, notFound, tooManyRequests } from '../status-error.ts';
+import { badRequest, conflict, notFound, tooManyRequests } from '../rules/status-error.ts';
 import { decodeObject, type Expected } from './decode.ts';
 import { readBody } from './request-body.ts';
 import type { Exchange } from './resources.ts';

@@ -1,9 +1,19 @@
 // Namespaces, nodes, configuration and accounts: how they differ, and what kubectl shows of them.
-import { type ApiObject, at, type Cause, isObject, type JsonObject, put } from '../model.ts';
+import {
+  type ApiObject,
+  at,
+  type Cause,
+  isObject,
+  type JsonObject,
+  list,
+  object as objectOf,
+  put,
+  text,
+} from '../model.ts';
 import { forbiddenField, invalidValue, notSupported, required, tooLong } from '../rules/names.ts';
 import { sameJson } from '../rules/patch/merge.ts';
 import { age, ageColumn } from '../rules/table.ts';
-import { type Column, list, object as objectOf, type Strategy, text } from './kind.ts';
+import type { Column, Strategy } from './kind.ts';
 
 const orNone = (value: unknown): string => text(value) || '<none>';
 const column = (name: string, cell: Column['cell'], priority = 0): Column => ({ name, cell, priority });

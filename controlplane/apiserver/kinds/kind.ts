@@ -1,5 +1,5 @@
 // What a kind may add to the generic registry: all of it optional, most of it data.
-import type { ApiObject, Cause, JsonObject } from '../model.ts';
+import type { ApiObject, Cause } from '../model.ts';
 import type { ResourceRow } from '../rules/schema.ts';
 
 export interface Column {
@@ -50,7 +50,3 @@ export interface Kind extends ResourceRow {
   readonly prefix: string;
   readonly strategy: Strategy;
 }
-
-export const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value));
-export const object = (value: unknown): JsonObject => (value ?? {}) as JsonObject;
-export const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? (value as JsonObject[]) : []);

@@ -1,5 +1,5 @@
 // Services, endpoints and slices: defaults, checks and columns. Addresses and ports are taken by admission.
-import { type ApiObject, at, type Cause, type JsonObject } from '../model.ts';
+import { type ApiObject, at, type Cause, type JsonObject, list, object as objectOf, text } from '../model.ts';
 import {
   duplicate,
   forbiddenField,
@@ -10,7 +10,7 @@ import {
   required,
 } from '../rules/names.ts';
 import { ageColumn } from '../rules/table.ts';
-import { type Column, list, object as objectOf, type Strategy, text } from './kind.ts';
+import type { Column, Strategy } from './kind.ts';
 import { fill } from './pod/defaults.ts';
 import { portReference } from './pod/validation.ts';
 

@@ -1,9 +1,9 @@
 // Volumes, claims and classes, and the plain kinds beside them: defaults, checks and columns.
-import { type ApiObject, at, type Cause } from '../model.ts';
+import { type ApiObject, at, type Cause, list, object as objectOf, text } from '../model.ts';
 import { forbiddenField, invalidValue, notSupported, required } from '../rules/names.ts';
 import { sameJson } from '../rules/patch/merge.ts';
 import { ageColumn } from '../rules/table.ts';
-import { type Column, list, object as objectOf, type Strategy, text } from './kind.ts';
+import type { Column, Strategy } from './kind.ts';
 import { fill } from './pod/defaults.ts';
 
 const column = (name: string, cell: Column['cell'], priority = 0): Column => ({ name, cell, priority });

@@ -1,5 +1,5 @@
 // Reads an Accept header and chooses the form of an answer. Pure.
-import { notAcceptable } from '../status-error.ts';
+import { notAcceptable } from './status-error.ts';
 
 export interface MediaRange {
   readonly type: string;

@@ -1,8 +1,7 @@
 // Putting a pod on a node. Pure.
 
-import { list, object as objectOf, text } from '../kinds/kind.ts';
-import { type ApiObject, at, type JsonObject } from '../model.ts';
-import { badRequest, conflict, type Named } from '../status-error.ts';
+import { type ApiObject, at, type JsonObject, list, object as objectOf, text } from '../model.ts';
+import { badRequest, conflict, type Named } from './status-error.ts';
 
 /** The pod with its node and the PodScheduled condition. Throws 400 or 409 `StatusError`. */
 export function bindPod(kind: Named, pod: ApiObject, binding: ApiObject, nowMs: number): ApiObject {

@@ -1,6 +1,6 @@
 // The token that goes on with a list where its last page ended. Pure.
 import { isObject } from '../model.ts';
-import { badRequest } from '../status-error.ts';
+import { badRequest } from './status-error.ts';
 
 export interface Continue {
   /** −1: at whatever revision the store is at. */

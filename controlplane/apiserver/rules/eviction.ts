@@ -1,7 +1,6 @@
 // Whether a pod may be evicted now, by the disruption budgets that select it. Pure.
 import { matchesLabels, selectorOf } from '../../../kube/selectors.ts';
-import { object as objectOf, text } from '../kinds/kind.ts';
-import { type ApiObject, at, type Cause } from '../model.ts';
+import { type ApiObject, at, type Cause, object as objectOf, text } from '../model.ts';
 
 export type EvictionVerdict =
   | { readonly do: 'Allow' }

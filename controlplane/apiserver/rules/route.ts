@@ -1,6 +1,6 @@
 // What a URL and a method ask for, in the words of authorisation. Pure.
 import type { Attributes } from '../model.ts';
-import { badRequest } from '../status-error.ts';
+import { badRequest } from './status-error.ts';
 
 export interface Route extends Attributes {
   readonly query: URLSearchParams;

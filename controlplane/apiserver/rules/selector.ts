@@ -8,7 +8,7 @@ import {
 } from '../../../kube/selectors.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { ApiObject } from '../model.ts';
-import { badRequest } from '../status-error.ts';
+import { badRequest } from './status-error.ts';
 
 export interface Selection {
   /** Selects everything: nothing needs to be parsed. */

@@ -1,7 +1,6 @@
 // Where a pod's log, exec, attach or port-forward is on its node's kubelet, and where a proxied request goes. Pure.
-import { list, object as objectOf, text } from '../kinds/kind.ts';
-import { type ApiObject, at, type JsonObject } from '../model.ts';
-import { badRequest, internal } from '../status-error.ts';
+import { type ApiObject, at, type JsonObject, list, object as objectOf, text } from '../model.ts';
+import { badRequest, internal } from './status-error.ts';
 
 export interface Endpoint {
   readonly protocol: 'http:' | 'https:';

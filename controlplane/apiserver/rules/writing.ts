@@ -1,7 +1,7 @@
 // What of a sent object is taken over: clients choose specs, never identities. Pure.
 import type { Kind } from '../kinds/kind.ts';
 import type { ApiObject } from '../model.ts';
-import { badRequest } from '../status-error.ts';
+import { badRequest } from './status-error.ts';
 
 export interface Birth {
   readonly uid: string;

@@ -1,8 +1,8 @@
 // What `kubectl get pods` shows: the words that people read first when something is wrong. Pure.
 import type { ApiObject, JsonObject } from '../../model.ts';
-import { at, isObject } from '../../model.ts';
+import { at, isObject, list, object as objectOf, text } from '../../model.ts';
 import { age, ageColumn } from '../../rules/table.ts';
-import { type Column, list, object as objectOf, text } from '../kind.ts';
+import type { Column } from '../kind.ts';
 
 interface Summary {
   readonly ready: string;

@@ -1,7 +1,7 @@
 // A pod's quality of service, from what its containers ask for. Pure.
 import { parseQuantity } from '../../../../kube/quantity.ts';
 import type { JsonObject } from '../../model.ts';
-import { list, object as objectOf, text } from '../kind.ts';
+import { list, object as objectOf, text } from '../../model.ts';
 
 const counted = ['cpu', 'memory'] as const;
 

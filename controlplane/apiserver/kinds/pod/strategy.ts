@@ -1,7 +1,7 @@
 // How pods differ from other objects.
 import type { ApiObject, JsonObject } from '../../model.ts';
-import { at } from '../../model.ts';
-import { list, object as objectOf, type Strategy, text } from '../kind.ts';
+import { at, list, object as objectOf, text } from '../../model.ts';
+import type { Strategy } from '../kind.ts';
 import { podColumns } from './columns.ts';
 import { defaultPod } from './defaults.ts';
 import { qosClass } from './qos.ts';

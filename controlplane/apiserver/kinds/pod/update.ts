@@ -1,8 +1,8 @@
 // What of a pod's spec may change once it is there. Pure.
 import type { Cause, JsonObject } from '../../model.ts';
+import { list } from '../../model.ts';
 import { forbiddenField } from '../../rules/names.ts';
 import { sameJson } from '../../rules/patch/merge.ts';
-import { list } from '../kind.ts';
 
 const text =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';

@@ -1,7 +1,7 @@
 // Checks a pod as upstream does, with upstream's field paths and words, for what people get wrong most. Pure.
 import { compareQuantities, parseQuantity, tryParseQuantity } from '../../../../kube/quantity.ts';
 import type { ApiObject, Cause, JsonObject } from '../../model.ts';
-import { isObject } from '../../model.ts';
+import { isObject, list, object as objectOf, text } from '../../model.ts';
 import {
   duplicate,
   forbiddenField,
@@ -13,7 +13,6 @@ import {
   required,
   tooLong,
 } from '../../rules/names.ts';
-import { list, object as objectOf, text } from '../kind.ts';
 import { updateCauses } from './update.ts';
 import { volumeCauses } from './volumes.ts';
 

@@ -1,8 +1,7 @@
 // Checks a pod's volumes. Pure.
 import type { Cause, JsonObject } from '../../model.ts';
-import { isObject } from '../../model.ts';
+import { isObject, list, object as objectOf, text } from '../../model.ts';
 import { duplicate, forbiddenField, invalidValue, nameProblems, notSupported, required } from '../../rules/names.ts';
-import { list, object as objectOf, text } from '../kind.ts';
 
 export interface VolumeReading {
   readonly causes: Cause[];

@@ -1,6 +1,6 @@
 // JSON merge patch (RFC 7386) and JSON patch (RFC 6902). Both give back a new value and leave their arguments alone.
 import { isObject, type JsonObject, put, take } from '../../model.ts';
-import { badRequest, StatusError, tooLarge } from '../../status-error.ts';
+import { badRequest, StatusError, tooLarge } from '../status-error.ts';
 
 /** null removes, objects merge, everything else replaces. */
 export function mergePatch(target: unknown, patch: unknown): unknown {

@@ -1,7 +1,7 @@
 // Strategic merge patch: merge patch that knows which lists merge, and by which key. The table comes from the schema.
 import { isObject, type JsonObject, put, take } from '../../model.ts';
-import { badRequest } from '../../status-error.ts';
 import type { Field, Schema } from '../schema.ts';
+import { badRequest } from '../status-error.ts';
 import { sameJson } from './merge.ts';
 
 const patchDirective = '$patch';

@@ -1,9 +1,9 @@
 // What comes in: fields by type, protobuf by table, duplicates, routes, Accept headers.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { duplicateFields } from '../../../../../controlplane/apiserver/http/body.ts';
 import { loadSchema } from '../../../../../controlplane/apiserver/load.ts';
 import { chooseAnswer, chooseDiscovery } from '../../../../../controlplane/apiserver/rules/accept.ts';
-import { duplicateFields } from '../../../../../controlplane/apiserver/rules/body.ts';
 import { readFields } from '../../../../../controlplane/apiserver/rules/fields.ts';
 import { createDecoder } from '../../../../../controlplane/apiserver/rules/protobuf.ts';
 import { parseRoute } from '../../../../../controlplane/apiserver/rules/route.ts';

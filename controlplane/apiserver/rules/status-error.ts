@@ -1,5 +1,5 @@
 // Every refusal of the API server as one class that becomes a metav1.Status; texts and codes are upstream's.
-import type { Cause, JsonObject } from './model.ts';
+import type { Cause, JsonObject } from '../model.ts';
 
 export interface StatusDetails {
   name?: string;

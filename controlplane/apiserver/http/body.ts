@@ -1,8 +1,8 @@
 // Request bodies: JSON, YAML and protobuf become one plain object; duplicate fields are noticed.
 import { parseDocument } from 'yaml';
 import { isObject, type JsonObject } from '../model.ts';
-import { badRequest, unsupportedMediaType } from '../status-error.ts';
-import type { Decoder } from './protobuf.ts';
+import type { Decoder } from '../rules/protobuf.ts';
+import { badRequest, unsupportedMediaType } from '../rules/status-error.ts';
 
 export const bodyTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'] as const;
 
