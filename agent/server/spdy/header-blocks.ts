@@ -71,6 +71,8 @@ export function parseHeaders(plain: Buffer): ReadonlyMap<string, string> {
   return headers;
 }
 
+const syncFlush = [0x00, 0x00, 0x00, 0xff, 0xff];
+
 export interface HeaderWriter {
   /** A block without any header: all that a server here ever answers. */
   empty(): Buffer;
@@ -78,10 +80,11 @@ export interface HeaderWriter {
 
 /**
  * Compression without compressing: a stored block of four zero bytes, after the stream's own head the first time. Deflate
- * has no state that a stored block would change, so each one stands for itself.
+ * has no state that a stored block would change, so each one stands for itself. The empty block at the end is zlib's sync
+ * flush: Go hands out what it has inflated only when it sees one.
  */
 export function createHeaderWriter(): HeaderWriter {
-  const stored = Buffer.from([0x00, 0x04, 0x00, 0xfb, 0xff, 0, 0, 0, 0]);
+  const stored = Buffer.from([0x00, 0x04, 0x00, 0xfb, 0xff, 0, 0, 0, 0, ...syncFlush]);
   const head = Buffer.alloc(6);
   // 0x78: deflate with a 32 KiB window. 0xbb: a preset dictionary follows, and the check bits that make it a multiple of 31.
   head.writeUInt16BE(0x78bb, 0);
