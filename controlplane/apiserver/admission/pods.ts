@@ -3,8 +3,7 @@ import { randomInt } from 'node:crypto';
 import type { Parts } from '../context.ts';
 import { decodeEntry, keyOf, prefixOf } from '../encoding.ts';
 import { fill } from '../kinds/pod/defaults.ts';
-import type { ApiObject, JsonObject } from '../model.ts';
-import { list, object as objectOf, text } from '../model.ts';
+import { type ApiObject, type JsonObject, list, object as objectOf, text } from '../model.ts';
 import { forbidden } from '../rules/status-error.ts';
 import type { Review, Step } from './admission.ts';
 

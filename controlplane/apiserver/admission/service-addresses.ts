@@ -14,8 +14,7 @@ import {
 import type { Parts, Request } from '../context.ts';
 import { decodeEntry } from '../encoding.ts';
 import { hasNodePorts } from '../kinds/service.ts';
-import type { ApiObject, Cause, JsonObject } from '../model.ts';
-import { list, object as objectOf, text } from '../model.ts';
+import { type ApiObject, type Cause, type JsonObject, list, object as objectOf, text } from '../model.ts';
 import { invalidValue } from '../rules/names.ts';
 import { internal, invalid } from '../rules/status-error.ts';
 import type { Reservation, Step } from './admission.ts';

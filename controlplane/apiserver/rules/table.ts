@@ -1,7 +1,6 @@
 // Objects as the rows that kubectl prints. Pure: the age of things is counted from an argument.
 import type { Column, Kind } from '../kinds/kind.ts';
-import type { ApiObject, JsonObject } from '../model.ts';
-import { text } from '../model.ts';
+import { type ApiObject, type JsonObject, text } from '../model.ts';
 
 /** "5m12s", "3d4h", "2y30d": two units at most, as kubectl shows ages. */
 export function shortDuration(ms: number): string {

@@ -1,6 +1,5 @@
 // What `kubectl get pods` shows: the words that people read first when something is wrong. Pure.
-import type { ApiObject, JsonObject } from '../../model.ts';
-import { at, isObject, list, object as objectOf, text } from '../../model.ts';
+import { type ApiObject, at, isObject, type JsonObject, list, object as objectOf, text } from '../../model.ts';
 import { age, ageColumn } from '../../rules/table.ts';
 import type { Column } from '../kind.ts';
 

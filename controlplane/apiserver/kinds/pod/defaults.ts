@@ -1,6 +1,5 @@
 // What the API fills in for a pod that says nothing. Pure; alters the pod that it is given.
-import type { ApiObject, JsonObject } from '../../model.ts';
-import { isObject, list, object as objectOf } from '../../model.ts';
+import { type ApiObject, isObject, type JsonObject, list, object as objectOf } from '../../model.ts';
 
 /** Sets a field that is absent. */
 export function fill(target: JsonObject, values: JsonObject): void {

@@ -1,7 +1,6 @@
 // A pod's quality of service, from what its containers ask for. Pure.
 import { parseQuantity } from '../../../../kube/quantity.ts';
-import type { JsonObject } from '../../model.ts';
-import { list, object as objectOf, text } from '../../model.ts';
+import { type JsonObject, list, object as objectOf, text } from '../../model.ts';
 
 const counted = ['cpu', 'memory'] as const;
 

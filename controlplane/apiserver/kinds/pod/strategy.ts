@@ -1,6 +1,5 @@
 // How pods differ from other objects.
-import type { ApiObject, JsonObject } from '../../model.ts';
-import { at, list, object as objectOf, text } from '../../model.ts';
+import { type ApiObject, at, type JsonObject, list, object as objectOf, text } from '../../model.ts';
 import type { Strategy } from '../kind.ts';
 import { podColumns } from './columns.ts';
 import { defaultPod } from './defaults.ts';

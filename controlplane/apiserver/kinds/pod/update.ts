@@ -1,6 +1,5 @@
 // What of a pod's spec may change once it is there. Pure.
-import type { Cause, JsonObject } from '../../model.ts';
-import { list } from '../../model.ts';
+import { type Cause, type JsonObject, list } from '../../model.ts';
 import { forbiddenField } from '../../rules/names.ts';
 import { sameJson } from '../../rules/patch/merge.ts';
 

@@ -1,7 +1,6 @@
 // Checks a pod as upstream does, with upstream's field paths and words, for what people get wrong most. Pure.
 import { compareQuantities, parseQuantity, tryParseQuantity } from '../../../../kube/quantity.ts';
-import type { ApiObject, Cause, JsonObject } from '../../model.ts';
-import { isObject, list, object as objectOf, text } from '../../model.ts';
+import { type ApiObject, type Cause, isObject, type JsonObject, list, object as objectOf, text } from '../../model.ts';
 import {
   duplicate,
   forbiddenField,

@@ -1,6 +1,5 @@
 // Checks a pod's volumes. Pure.
-import type { Cause, JsonObject } from '../../model.ts';
-import { isObject, list, object as objectOf, text } from '../../model.ts';
+import { type Cause, isObject, type JsonObject, list, object as objectOf, text } from '../../model.ts';
 import { duplicate, forbiddenField, invalidValue, nameProblems, notSupported, required } from '../../rules/names.ts';
 
 export interface VolumeReading {
