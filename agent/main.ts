@@ -136,6 +136,7 @@ async function run(base: Base, undo: Undo): Promise<void> {
     events,
     log,
     clock,
+    client,
   });
   const launcher = createLauncher(engine, log, startsPerCore * availableParallelism());
   const memories = createMemories();

@@ -139,7 +139,8 @@ export async function* lines(stream: AsyncIterable<Buffer>): AsyncIterable<strin
 /** Connects to one API server with keep-alive; nothing is sent before the first request. */
 export function createApiClient(endpoint: ApiEndpoint, userAgent = 'nodelet'): ApiClient {
   const pool = new Pool(endpoint.server, {
-    connections: 64,
+    // Each watch of a referenced object may hold one for minutes: requests must not wait behind them.
+    connections: 1024,
     pipelining: 1,
     keepAliveTimeout: 60_000,
     connect: {

@@ -117,11 +117,13 @@ async function main(wanted: readonly string[]): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
     for (const child of running) killGroup(child);
     void Promise.allSettled([...machines].map((machine) => machine.remove())).then(() => process.exit(1));
   });
 }
 
+// A reader that went away must not cost the clean-up.
+process.stdout.on('error', () => {});
 process.exitCode = await main(process.argv.slice(2));

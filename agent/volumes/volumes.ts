@@ -100,9 +100,9 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
       unmounted.delete(volume.name);
       return error;
     });
-    const [first, ...others] = (await Promise.all(outcomes)).filter((error) => error !== undefined);
-    for (const other of others) failed(pod, other);
-    if (first) throw first;
+    const errors = (await Promise.all(outcomes)).filter((error) => error !== undefined);
+    for (const error of errors) failed(pod, error);
+    if (errors[0]) throw errors[0];
   }
 
   async function refresh(uid: string, signal: AbortSignal): Promise<void> {

@@ -76,7 +76,10 @@ export function parseControlPlaneConfig(
     dataDir: directory('--data-dir', given['data-dir']),
     bindAddress,
     advertiseAddress,
-    port: port('--secure-port', given['secure-port'] ?? given['api-port'] ?? '6443'),
+    port:
+      given['api-port'] === undefined
+        ? port('--secure-port', given['secure-port'] ?? '6443')
+        : port('--api-port', given['api-port']),
     serviceCidrs,
     clusterBlocks,
     nodePorts: portRange('--service-node-port-range', given['service-node-port-range']),

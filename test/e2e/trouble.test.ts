@@ -156,7 +156,7 @@ test('flags that cannot be used are named with what they accept, exit 2', async 
     [['up', '--no-such-flag'], /unknown option '--no-such-flag'/],
     [['kubelet', '--no-such-flag'], /--no-such-flag/],
     [['proxy', '--masquerade-all=maybe'], /--masquerade-all/],
-    [['controlplane', '--api-port=0x10'], /--api-port/],
+    [['controlplane', '--secure-port=0x10'], /--secure-port "0x10"/],
   ];
   for (const [args, words] of cases) {
     const outcome = await failing(args);

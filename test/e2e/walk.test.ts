@@ -63,7 +63,7 @@ test('both services answer, spread over all pods, from host and pod', async () =
   }
   for (const url of [`http://${address}/`, 'http://192.168.77.2:30080/']) {
     assert.match(
-      await out('exec', 'two-containers', '-c', 'web', '--', 'wget', '-q', '-T', '5', '-O', '-', url),
+      await out('exec', 'two-containers', '-c', 'web', '--', 'timeout', '5', 'wget', '-q', '-O', '-', url),
       /^hello-[123]$/m,
     );
   }
@@ -75,7 +75,7 @@ test('a pod reaches itself through its service, and the world through its node',
   const address = (await out('get', 'service', 'hello', '-o', 'jsonpath={.spec.clusterIP}')).trim();
   for (let again = 0; again < 9; again++) {
     assert.match(
-      await out('exec', 'hello-1', '--', 'wget', '-q', '-T', '5', '-O', '-', `http://${address}/`),
+      await out('exec', 'hello-1', '--', 'timeout', '5', 'wget', '-q', '-O', '-', `http://${address}/`),
       /^hello-[123]$/m,
     );
   }
@@ -118,7 +118,7 @@ test('exec carries input, output and the exit code; attach meets a running progr
 
 test('exec -it has a terminal', async () => {
   // script(1) gives kubectl a terminal of its own.
-  const command = `${kubectlPath()} exec -it hello-1 -- sh -c 'tty; stty size'`;
+  const command = `${kubectlPath()} exec -it hello-1 -- sh -c 'tty; sleep 0.5; stty size'`;
   const { stdout } = await run('script', ['-qec', `stty rows 33 cols 99; ${command}`, '/dev/null'], {
     env: cluster.kubectlEnv,
   });

@@ -57,7 +57,7 @@ export async function startCluster(dataDir: string, flags: readonly string[] = [
       throw new Error(`nodelet did not become ready:\n${printed()}`);
     }
   }
-  const kubectlEnv = { KUBECONFIG: join(dataDir, 'admin.conf'), HOME: dataDir };
+  const kubectlEnv = { KUBECONFIG: join(dataDir, 'admin.conf'), HOME: join(dataDir, '..', 'home') };
   return {
     dataDir,
     printed,
