@@ -89,6 +89,11 @@ export async function detectBackend(signal?: AbortSignal): Promise<Backend> {
   return stdout.includes('nf_tables') ? 'nft' : 'legacy';
 }
 
+/** The backends that may hold rules: legacy only where its tables are loaded. */
+export async function backendsInUse(): Promise<Backend[]> {
+  return (await hasLegacyTables()) ? ['nft', 'legacy'] : ['nft'];
+}
+
 async function hasLegacyTables(): Promise<boolean> {
   const names = await readFile('/proc/net/ip_tables_names', 'utf8').catch(() => '');
   return names.trim() !== '';

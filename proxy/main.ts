@@ -2,7 +2,7 @@
 import { availableParallelism, networkInterfaces } from 'node:os';
 import { canonicalIp, type Family } from '../host/cidr.ts';
 import { systemClock } from '../host/clock.ts';
-import { createIptables, detectBackend, type Iptables } from '../host/iptables.ts';
+import { type Backend, backendsInUse, createIptables, detectBackend, type Iptables } from '../host/iptables.ts';
 import type { Log } from '../host/log.ts';
 import { type ApiClient, createApiClient } from '../kube/client.ts';
 import { loadKubeconfig } from '../kube/kubeconfig.ts';
@@ -14,7 +14,7 @@ import { createFamilyLoop, type FamilyLoop } from './family.ts';
 import { listen, serveUntil } from './health/http.ts';
 import { isHealthy } from './health/rules.ts';
 import { createServiceChecks } from './health/service-checks.ts';
-import { hasSets } from './iptables/affinity-sets.ts';
+import { createAffinitySets, hasSets } from './iptables/affinity-sets.ts';
 import { cleanUpRules } from './iptables/cleanup.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import type { ClusterView } from './model.ts';
@@ -53,7 +53,8 @@ export async function startProxyWith(
 ): Promise<RunningProxy> {
   const stopping = new AbortController();
   const until = AbortSignal.any([signal, stopping.signal]);
-  const tables = await openTables(config, log, signal);
+  const backend = config.backend === 'auto' ? await detectBackend(signal) : config.backend;
+  const tables = await openTables(backend, log, signal);
   const host = await prepareHost(config, tables, log);
   const view = watchCluster(client, config.nodeName, (err) => log.warn({ err }, 'Cannot watch the API server'));
   const metrics = createMetrics();
@@ -67,6 +68,7 @@ export async function startProxyWith(
       iptables.family,
       createLoop(parts, iptables, () => isProxyHealthy(config, loops)),
     );
+  log.info({ backend, families: tables.map(({ family }) => family), affinity: host.affinity }, 'Service proxy started');
   const doors = await openDoors(parts, loops, until);
   const work = Promise.all([view.run(until), runLoops(parts, loops, until), ...doors]);
   const finished = work.then(
@@ -88,25 +90,30 @@ export async function startProxyWith(
   };
 }
 
-/** `--cleanup`: removes all rules of ours from both families, and nothing else. */
+/** `--cleanup`: removes all rules of ours, whichever backend holds them, and nothing else. */
 export async function cleanUp(config: ProxyConfig, { log, signal }: { log: Log; signal: AbortSignal }): Promise<void> {
-  for (const iptables of await openTables(config, log, signal)) await cleanUpRules(iptables, signal);
-  log.info({}, 'Rules removed');
+  const backends = config.backend === 'auto' ? await backendsInUse() : [config.backend];
+  for (const backend of backends)
+    for (const iptables of await openTables(backend, log, signal)) await cleanUpRules(iptables, signal);
+  for (const family of [4, 6] as const)
+    await createAffinitySets(family)
+      .prune([])
+      .catch((err: unknown) => log.debug({ err }, 'No ipset here'));
+  log.info({ backends }, 'Rules removed');
 }
 
-async function openTables(config: ProxyConfig, log: Log, signal: AbortSignal): Promise<Iptables[]> {
-  const backend = config.backend === 'auto' ? await detectBackend(signal) : config.backend;
-  const tables = [createIptables(4, backend)];
-  await tables[0]?.rules('nat', 'POSTROUTING', signal);
+/** Both families where the host has both. */
+async function openTables(backend: Backend, log: Log, signal: AbortSignal): Promise<Iptables[]> {
+  const v4 = createIptables(4, backend);
+  await v4.rules('nat', 'POSTROUTING', signal);
   const v6 = createIptables(6, backend);
   try {
     await v6.rules('nat', 'POSTROUTING', signal);
-    tables.push(v6);
+    return [v4, v6];
   } catch (err) {
     log.warn({ err }, 'No ip6tables here, serving IPv4 only');
+    return [v4];
   }
-  log.info({ backend, families: tables.map(({ family }) => family) }, 'Service proxy started');
-  return tables;
 }
 
 async function prepareHost(config: ProxyConfig, tables: readonly Iptables[], log: Log): Promise<HostFacts> {

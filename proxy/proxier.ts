@@ -131,12 +131,12 @@ export function createProxier({ view, iptables, facts, log, onRefused }: Proxier
       const thought = think();
       const isFull = !isKnown;
       if (isFull) await look(signal);
-      const remembered = now.affinity === 'ipset' ? [...services.values()].flatMap((one) => one.affinitySets) : [];
+      const remembered = [...services.values()].flatMap((one) => one.affinitySets);
       await sets.ensure(remembered);
       const written = await write(signal);
       if (isFull) await hang(signal);
       isKnown = true;
-      await sets.prune(remembered);
+      if (now.affinity === 'ipset') await sets.prune(remembered);
       const rulesIn = (table: TableName): number =>
         written.reduce((sum, one) => sum + (one.table === table && one.body ? one.body.split('\n').length : 0), 0);
       return {

@@ -40,6 +40,7 @@ export function createAffinitySets(family: Family): AffinitySets {
       for (const { name } of missing) known.add(name);
     },
     async prune(wanted) {
+      if (!isKnown) await look();
       const names = new Set(wanted.map(({ name }) => name));
       for (const name of known) {
         if (names.has(name)) continue;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type Backend, createIptables, type Iptables } from '../../host/iptables.ts';
 import { silentLog } from '../../host/log.ts';
 import type { Service } from '../../kube/types.ts';
-import { hasSets } from '../../proxy/iptables/affinity-sets.ts';
+import { createAffinitySets, hasSets } from '../../proxy/iptables/affinity-sets.ts';
 import { cleanUpRules } from '../../proxy/iptables/cleanup.ts';
 import type { Family, NodeFacts } from '../../proxy/model.ts';
 import { createProxier, type Proxier, type SyncReport } from '../../proxy/proxier.ts';
@@ -29,6 +29,8 @@ export interface Scene {
   restart(): void;
   sync(): Promise<SyncReport>;
   forget(): void;
+  /** From now on, rules with this text reach iptables as rules that it does not take. */
+  spoil(text: string): void;
   /** Puts Service "web" with these fields and syncs. */
   web(spec: Partial<Service['spec']>, more?: Pick<Service, 'status'>): Promise<void>;
   /** Puts the endpoints of "web" and syncs. */
@@ -69,7 +71,12 @@ function factsOf(family: Family): NodeFacts {
 
 export async function createScene(net: TestNet, backend: Backend, family: Family): Promise<Scene> {
   const cluster = createFakeCluster();
-  const iptables = createIptables(family, backend);
+  const tables = createIptables(family, backend);
+  let spoiled: string | undefined;
+  const iptables: Iptables = {
+    ...tables,
+    restore: (text, until) => tables.restore(spoiled ? text.replaceAll(spoiled, '--no-such-option') : text, until),
+  };
   const signal = AbortSignal.timeout(120_000);
   const refused: string[] = [];
   const vip = vips.vip[family];
@@ -102,6 +109,9 @@ export async function createScene(net: TestNet, backend: Backend, family: Family
     restart,
     sync,
     forget: () => proxier.forget(),
+    spoil(text) {
+      spoiled = text;
+    },
     async web(spec, more) {
       cluster.put({ ...service({ name: 'web', spec: { ...families, ...spec } }), ...more });
       await sync();
@@ -117,6 +127,9 @@ export async function createScene(net: TestNet, backend: Backend, family: Family
       const expected = who.includes(' ') ? answer : answer.split(' ')[0];
       assert.equal(expected, who, `${host.name} asked ${options.protocol ?? 'tcp'} ${ip} port ${port}`);
     },
-    end: () => cleanUpRules(iptables, signal),
+    async end() {
+      await cleanUpRules(iptables, signal);
+      if (facts.affinity === 'ipset') await createAffinitySets(family).prune([]);
+    },
   };
 }

@@ -87,6 +87,7 @@ export const lifeScenes: Readonly<Record<string, (scene: Scene) => Promise<void>
     assert.match(await saved(s, 'nat'), /-j DOCKER\n/);
     await s.end();
     assert.deepEqual([await saved(s, 'nat'), await saved(s, 'filter')], before);
+    assert.doesNotMatch(await s.net.node.run('ipset', ['list', '-n']), /KUBE/);
     for (const words of foreign.toReversed())
       await s.net.node.run(
         tool,
@@ -94,6 +95,40 @@ export const lifeScenes: Readonly<Record<string, (scene: Scene) => Promise<void>
       );
     s.restart();
     await s.sync();
+  },
+
+  'a rule that iptables refuses costs its Service alone': async (s) => {
+    await s.web({});
+    await s.endpoints([s.at('podA')]);
+    const other = s.family === 4 ? '10.96.0.11' : 'fd00:10:96::b';
+    const families = { ipFamilies: [s.family === 4 ? 'IPv4' : 'IPv6'] as ('IPv4' | 'IPv6')[], clusterIPs: [other] };
+    s.spoil(`-d ${other}/${s.family === 4 ? 32 : 128} -p tcp`);
+    s.cluster.put(service({ name: 'other', spec: { ...families, clusterIP: other } }));
+    s.cluster.putSlice(slice({ service: 'other', family: s.family, endpoints: [s.at('podB')] }));
+    s.restart();
+    await s.sync();
+    assert.deepEqual(s.refused, ['default/other']);
+    await s.expect(s.net.podB, s.vip, 80, 'podA');
+    assert.deepEqual((await s.sync()).written, { filter: 0, nat: 0 });
+  },
+
+  'neighbours cannot reach what listens on 127.0.0.1': async (s) => {
+    if (s.family === 6) return;
+    await s.sync();
+    const { world, node } = s.net;
+    await node.serve('tcp', 7070).catch(() => {});
+    await world.run('sh', ['-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet']);
+    await world.run('ip', ['addr', 'del', '127.0.0.1/8', 'dev', 'lo']);
+    await world.run('ip', ['route', 'replace', '127.0.0.1/32', 'via', s.addressOf('node')]);
+    const ask = () => world.ask('127.0.0.1', 7070, { timeoutMs: 700, sourceIp: s.addressOf('world') });
+    try {
+      assert.equal(await ask(), 'timeout');
+      await s.end();
+      assert.match(await ask(), /^node /, 'it is the guard that stops them');
+    } finally {
+      await world.run('ip', ['route', 'del', '127.0.0.1/32']);
+      await world.run('ip', ['addr', 'add', '127.0.0.1/8', 'dev', 'lo']);
+    }
   },
 
   'a FORWARD policy of DROP does not stop nodePorts': async (s) => {
