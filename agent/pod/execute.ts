@@ -33,6 +33,8 @@ export interface Outcome {
   readonly waiting: ReadonlyMap<string, WaitingReason | undefined>;
   /** Steps that were done; back-offs are none. */
   readonly done: number;
+  /** Containers that were to start and did not. */
+  readonly unstarted: number;
   /** What stopped the plan. */
   readonly failure: unknown;
   /** When the first of the containers that wait is due. */
@@ -50,6 +52,7 @@ export async function execute(
   const waiting = new Map<string, WaitingReason | undefined>();
   let retryAtMs: number | undefined;
   let done = 0;
+  let unstarted = 0;
   const retryAt = (atMs: number | undefined): void => {
     if (atMs !== undefined) retryAtMs = Math.min(atMs, retryAtMs ?? atMs);
   };
@@ -93,6 +96,7 @@ export async function execute(
       waiting.set(name, known.waiting);
       retryAt(known.retryAtMs);
       done -= 1;
+      unstarted += 1;
       log.info({ container: name, reason: known.waiting.reason, err: error }, 'Container could not be started');
     }
   }
@@ -112,9 +116,9 @@ export async function execute(
     }
   } catch (failure) {
     if (signal.aborted) throw failure;
-    return { waiting, done, failure, retryAtMs };
+    return { waiting, done, unstarted, failure, retryAtMs };
   }
-  return { waiting, done, failure: undefined, retryAtMs };
+  return { waiting, done, unstarted, failure: undefined, retryAtMs };
 }
 
 function stopsFrom(actions: readonly PodAction[], from: number): Of<'StopContainer'>[] {

@@ -11,6 +11,8 @@ export interface Turn {
 
 interface TurnOutcome {
   readonly done: number;
+  /** Containers that were to start and did not. */
+  readonly unstarted: number;
   readonly failure: unknown;
   readonly retryAtMs: number | undefined;
 }
@@ -33,7 +35,8 @@ export function nextTurn(
     return { againAtMs: nowMs + (isNetworkNotReady(outcome.failure) ? networkPauseMs : failedPauseMs), isOver: false };
   }
   if (!desired) return { againAtMs: nowMs, isOver: actions.some((action) => action.do === 'ForgetPod') };
-  if (outcome.done > 0) return { againAtMs: nowMs, isOver: false };
+  // What could not start now could not a moment later either, whatever else was done.
+  if (outcome.done > 0 && outcome.unstarted === 0) return { againAtMs: nowMs, isOver: false };
   const starts = actions.some((action) => action.do === 'StartContainer');
   const dates = [outcome.retryAtMs, starts ? nowMs + startPauseMs : undefined, deadlineMs(desired.pod)].filter(
     (date): date is number => date !== undefined && date > nowMs,
