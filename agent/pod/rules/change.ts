@@ -18,7 +18,7 @@ function saidByOthers({ spec, status }: Pod): unknown {
   return [
     isTerminal(status?.phase) ? status?.phase : undefined,
     spec.activeDeadlineSeconds === undefined ? undefined : status?.startTime,
-    status?.conditions?.filter(({ type }) => gates.has(type)),
+    (status?.conditions ?? []).filter(({ type }) => gates.has(type)),
   ];
 }
 
