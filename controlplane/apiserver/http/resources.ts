@@ -4,8 +4,6 @@ import type { Parts, Request } from '../context.ts';
 import type { ApiObject, JsonObject } from '../model.ts';
 import { type ListQuery, listKind, type Registry } from '../registry.ts';
 import { type Answer, chooseAnswer } from '../rules/accept.ts';
-import { jsonPatch, mergePatch } from '../rules/patch/merge.ts';
-import { strategicPatch } from '../rules/patch/strategic.ts';
 import type { Decoder } from '../rules/protobuf.ts';
 import type { Route } from '../rules/route.ts';
 import { badRequest, methodNotAllowed, unsupportedMediaType } from '../rules/status-error.ts';
@@ -14,6 +12,7 @@ import type { Watches } from '../watch.ts';
 import { mediaType, parseJsonBody } from './body.ts';
 import { decodeObject, readTyped } from './decode.ts';
 import { isSet, readDeleteOptions, readListQuery, readSeconds } from './options.ts';
+import { readPatch } from './patch.ts';
 import { readBody } from './request-body.ts';
 import { sendObject, warningHeaders } from './respond.ts';
 
@@ -28,12 +27,6 @@ export interface Exchange {
 export interface Resources {
   serve(exchange: Exchange, request: Request): Promise<void>;
 }
-
-const patchTypes = [
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
-] as const;
 
 function includeOf(query: URLSearchParams): IncludeObject {
   const asked = query.get('includeObject') || 'Metadata';
@@ -139,39 +132,12 @@ export function createResources(parts: Parts, registry: Registry, watches: Watch
     const { incoming } = exchange;
     const type = mediaType(incoming.headers['content-type']);
     const bytes = await readBody(incoming);
-    const change = readPatch(request, type, bytes.toString('utf8'));
+    const change = readPatch(schema, request.kind.type, type, bytes.toString('utf8'));
     const done = await registry.update(request, (current) => {
       const value = change(current);
       return readTyped(schema, request.kind, { value, duplicates: [] }, request.fieldValidation, request.warnings);
     });
     await answerWith(exchange, request, done);
-  }
-
-  function readPatch(request: Request, type: string, text: string): (current: ApiObject) => JsonObject {
-    switch (type) {
-      case 'application/json-patch+json': {
-        const operations = parseOperations(text);
-        return (current) => jsonPatch(current, operations) as JsonObject;
-      }
-      case 'application/merge-patch+json': {
-        const { value } = parseJsonBody(text);
-        return (current) => mergePatch(current, value) as JsonObject;
-      }
-      case 'application/strategic-merge-patch+json': {
-        const { value } = parseJsonBody(text);
-        return (current) => strategicPatch(schema, request.kind.type, current, value);
-      }
-      default:
-        throw unsupportedMediaType(patchTypes);
-    }
-  }
-
-  function parseOperations(text: string): unknown {
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw badRequest(`error decoding patch: ${String(error)}`);
-    }
   }
 
   async function remove(exchange: Exchange, request: Request): Promise<void> {

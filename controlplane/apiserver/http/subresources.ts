@@ -1,4 +1,4 @@
-// Subresources that are more than a part of their object: binding, eviction, tokens.
+// Subresources that are more than a part of their object: binding, eviction, scale, tokens.
 import { requireOwnPodToken } from '../admission/node-restriction.ts';
 import type { Tokens } from '../auth/tokens.ts';
 import type { Parts, Request } from '../context.ts';
@@ -13,6 +13,7 @@ import { decodeObject, type Expected } from './decode.ts';
 import { readBody } from './request-body.ts';
 import type { Exchange } from './resources.ts';
 import { sendObject } from './respond.ts';
+import { serveScale } from './scale.ts';
 
 export interface Subresources {
   /** False where the subresource is an ordinary part of its object. */
@@ -194,6 +195,9 @@ export function createSubresources(parts: SubresourceParts): Subresources {
           return true;
         case 'eviction':
           await evict(exchange, request);
+          return true;
+        case 'scale':
+          await serveScale(parts, exchange, request);
           return true;
         case 'token':
           await token(exchange, request);

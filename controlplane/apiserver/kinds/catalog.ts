@@ -13,9 +13,12 @@ const stored = [
   '/v1/persistentvolumeclaims',
   '/v1/persistentvolumes',
   '/v1/pods',
+  '/v1/replicationcontrollers',
   '/v1/secrets',
   '/v1/serviceaccounts',
   '/v1/services',
+  'apps/v1/deployments',
+  'apps/v1/replicasets',
   'events.k8s.io/v1/events',
   'policy/v1/poddisruptionbudgets',
   'storage.k8s.io/v1/csidrivers',
@@ -44,6 +47,7 @@ const prefixes: Readonly<Record<string, string>> = {
   nodes: '/registry/minions/',
   services: '/registry/services/specs/',
   endpoints: '/registry/services/endpoints/',
+  replicationcontrollers: '/registry/controllers/',
 };
 
 const idOf = ({ group, version, resource }: ResourceRow): string => `${group}/${version}/${resource}`;

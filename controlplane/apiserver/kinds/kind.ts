@@ -27,6 +27,10 @@ export interface Strategy {
   /** Field selectors besides metadata.name and metadata.namespace. */
   readonly fields?: Readonly<Record<string, (object: ApiObject) => string>>;
   readonly columns?: readonly Column[];
+  /** How the scale subresource names the pods that it counts: a selector's text, "<none>" without one. */
+  readonly scale?: { selector(object: ApiObject): string };
+  /** Deleting without a word about dependents leaves them behind. */
+  readonly orphansDependents?: boolean;
   /** How names are checked; a DNS subdomain where absent. */
   readonly names?: 'label' | 'label1035' | 'path';
   /** The status that comes with a new object is taken: nodes report theirs when they register. */

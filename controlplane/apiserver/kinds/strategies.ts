@@ -23,6 +23,7 @@ import {
   volumeAttachmentStrategy,
   volumeStrategy,
 } from './storage.ts';
+import { deploymentStrategy, replicaSetStrategy, replicationControllerStrategy } from './workloads/replicas.ts';
 
 export const strategies: Readonly<Record<string, Strategy>> = {
   '/v1/configmaps': configMapStrategy,
@@ -33,9 +34,12 @@ export const strategies: Readonly<Record<string, Strategy>> = {
   '/v1/persistentvolumeclaims': claimStrategy,
   '/v1/persistentvolumes': volumeStrategy,
   '/v1/pods': podStrategy,
+  '/v1/replicationcontrollers': replicationControllerStrategy,
   '/v1/secrets': secretStrategy,
   '/v1/serviceaccounts': serviceAccountStrategy,
   '/v1/services': serviceStrategy,
+  'apps/v1/deployments': deploymentStrategy,
+  'apps/v1/replicasets': replicaSetStrategy,
   'events.k8s.io/v1/events': eventsV1Strategy,
   'policy/v1/poddisruptionbudgets': budgetStrategy,
   'storage.k8s.io/v1/csidrivers': csiDriverStrategy,
