@@ -118,7 +118,11 @@ function buildDoor(options: ApiServerOptions, parts: Parts, registry: Registry, 
     tokens,
     release,
     address: `${options.advertiseAddress ?? options.address}:${port}`,
-    isReady: () => true,
+    isReady: () =>
+      parts.store.get('/registry/').then(
+        () => true,
+        () => false,
+      ),
   });
   const resources = createResources(parts, registry, createWatches(parts, registry), decoder);
   const subresources = createSubresources({ ...parts, registry, tokens, audiences, decoder });

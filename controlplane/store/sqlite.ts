@@ -188,7 +188,7 @@ export function openSqliteStore(file: string): Store {
   }
 
   return {
-    get: (key) => Promise.resolve(newest(key)),
+    get: async (key) => newest(key),
     list: async (prefix, range = {}) => list(prefix, range),
     write,
     watch,

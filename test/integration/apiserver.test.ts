@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -265,6 +266,26 @@ test('nobody without a name sees more than health, version and discovery', async
   assert.equal((await refusal(liar.request('GET', '/version'))).reason, 'Unauthorized');
 });
 
+test('a request to act as somebody else is refused, not done as oneself', async () => {
+  const { ca = '', cert = '', key = '' } = await endpointFor('kubernetes-admin', ['system:masters']);
+  const headers = { 'impersonate-user': 'somebody' };
+  const code = await new Promise<number | undefined>((resolve, reject) => {
+    get(`${url()}/api/v1/pods`, { ca, cert, key, headers, agent: false }, (incoming) => {
+      incoming.resume();
+      resolve(incoming.statusCode);
+    }).on('error', reject);
+  });
+  assert.equal(code, 403);
+});
+
+test('nothing is created in a namespace that is not there', async () => {
+  const admin = await clientFor('kubernetes-admin', ['system:masters']);
+  const lost = { ...pod('lost'), metadata: { name: 'lost', namespace: 'nowhere', uid: '' } };
+  const { reason, message } = await refusal(admin.create(pods, lost));
+  assert.equal(reason, 'NotFound');
+  assert.match(message, /namespaces "nowhere" not found$/);
+});
+
 test('a token speaks for its account, and dies with the pod that it is bound to', async () => {
   const admin = await clientFor('kubernetes-admin', ['system:masters']);
   const made = await admin.create(pods, pod('bound'));
@@ -335,14 +356,8 @@ test('kubectl works as on any cluster', { skip: newestKubectl() === undefined &&
   const file = join(directory, 'shown.yaml');
   const config = join(directory, 'admin.conf');
   await writeFile(file, manifest);
-  await writeFile(
-    config,
-    renderKubeconfig({
-      cluster: 'test',
-      user: 'admin',
-      ...(await endpointFor('kubernetes-admin', ['system:masters'])),
-    }),
-  );
+  const { ca = '', cert = '', key = '' } = await endpointFor('kubernetes-admin', ['system:masters']);
+  await writeFile(config, renderKubeconfig({ cluster: 'test', user: 'admin', server: url(), ca, cert, key }));
   const kubectl = async (...args: string[]): Promise<string> => {
     const env = { ...process.env, HOME: directory };
     const { stdout } = await run(newestKubectl() ?? '', ['--kubeconfig', config, ...args], { env, timeout: 30_000 });

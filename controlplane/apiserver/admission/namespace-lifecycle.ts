@@ -9,10 +9,13 @@ const immortal = new Set(['default', 'kube-system', 'kube-public']);
 export function namespaceLifecycle(parts: Parts): Step {
   const namespaces = parts.kinds.find(({ kind }) => kind === 'Namespace');
   return {
-    validate: async ({ operation, kind, namespace, name }) => {
+    validate: ({ operation, kind, name }) => {
       if (operation === 'DELETE' && kind === namespaces && immortal.has(name)) {
         throw forbidden(kind, name, 'this namespace may not be deleted');
       }
+    },
+    // First of all: the steps after it look for things in the namespace.
+    mutate: async ({ operation, kind, namespace, name }) => {
       if (operation !== 'CREATE' || !kind.namespaced || !namespaces) return;
       const entry = await parts.store.get(keyOf(namespaces, '', namespace));
       if (!entry) throw notFound(namespaces, namespace);

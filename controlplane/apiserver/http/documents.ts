@@ -31,7 +31,8 @@ export interface DocumentParts {
   /** The Kubernetes release whose API this is: "v1.36.0". */
   readonly release: string;
   readonly address: string;
-  readonly isReady: () => boolean;
+  /** Whether the store answers. */
+  readonly isReady: () => Promise<boolean>;
 }
 
 const health = /^\/(healthz|livez|readyz)(\/.*)?$/;
@@ -166,7 +167,7 @@ export function createDocuments(parts: DocumentParts): Documents {
     name: string,
     verbose: boolean,
   ): Promise<void> {
-    const ok = name === 'livez' || parts.isReady();
+    const ok = name === 'livez' || (await parts.isReady());
     const lines = [`[+]ping ok`, ok ? '[+]store ok' : '[-]store failed', `${name} check ${ok ? 'passed' : 'failed'}\n`];
     await sendText(incoming, outgoing, verbose || !ok ? lines.join('\n') : 'ok', ok ? 200 : 500);
   }

@@ -45,6 +45,12 @@ export interface Door {
 
 const isRefused = (error: unknown): error is StatusError => error instanceof StatusError;
 
+/** Acting as somebody else is not offered: doing it as oneself instead would be the opposite of what was meant. */
+function refuseImpersonation(incoming: IncomingMessage): void {
+  if (!Object.keys(incoming.headers).some((name) => name.startsWith('impersonate-'))) return;
+  throw new StatusError(403, 'Forbidden', 'forbidden: impersonation is not available', {});
+}
+
 export function createDoor(parts: DoorParts): Door {
   const byPath = new Map<string, Kind>(
     parts.kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]),
@@ -54,6 +60,7 @@ export function createDoor(parts: DoorParts): Door {
   async function admit(incoming: IncomingMessage) {
     const route = parseRoute(incoming.method ?? 'GET', incoming.url ?? '/');
     const user = await authenticate(incoming, parts.tokens, parts.audiences);
+    refuseImpersonation(incoming);
     if (!mayDo(parts.policy, user, route)) {
       if (user === anonymous) throw unauthorized();
       throw refused(user, route);
