@@ -1,5 +1,5 @@
 // `nodelet reset`: stops the pods of an instance and takes away what it left on the machine, and nothing else.
-import { rm } from 'node:fs/promises';
+import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectEngine } from '../agent/docker/connect.ts';
 import type { Engine } from '../agent/docker/engine.ts';
@@ -64,7 +64,9 @@ async function removeContainer(engine: Engine, id: string): Promise<void> {
 /** The log of a Docker Engine that we started stays: the engine still writes it. */
 async function removeState({ dataDir }: UpConfig): Promise<void> {
   for (const name of stateNames) await rm(join(dataDir, name), { recursive: true, force: true });
-  await rm(dataDir, { recursive: false, force: true }).catch(() => {});
+  await rmdir(dataDir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTEMPTY') throw error;
+  });
 }
 
 const stateNames = [

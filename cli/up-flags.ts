@@ -66,10 +66,15 @@ export function parseUpFlags(flags: UpFlags): UpConfig {
     clusterCidr: range('--cluster-cidr', flags.clusterCidr ?? '10.244.0.0/16', 256n),
     serviceCidr: range('--service-cidr', flags.serviceCidr ?? '10.96.0.0/16', 16n),
     cniBinDir: flags.cniBinDir === undefined ? join(dataDir, 'cni/bin') : absolute('--cni-bin-dir', flags.cniBinDir),
-    cgroupRoot: `/nodelet-${createHash('sha256').update(dataDir).digest('hex').slice(0, 8)}`,
+    cgroupRoot: cgroupRootOf(dataDir),
     cniConfDir:
       flags.cniConfDir === undefined ? join(dataDir, 'cni/net.d') : absolute('--cni-conf-dir', flags.cniConfDir),
   });
+}
+
+/** The control group tree of the instance that keeps its state in `dataDir`. */
+export function cgroupRootOf(dataDir: string): string {
+  return `/nodelet-${createHash('sha256').update(dataDir).digest('hex').slice(0, 8)}`;
 }
 
 function refuse(flag: string, value: string, accepts: string): never {

@@ -2,11 +2,13 @@
 // directory, and on request a private dockerd with a small image. Everything goes when the suite ends.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cgroupRootOf } from '../../cli/up-flags.ts';
+import { openCgroups } from '../../host/cgroups.ts';
 import { run } from '../../host/commands.ts';
 
 export interface Machine {
@@ -23,7 +25,7 @@ export async function createMachine({ docker }: { docker: boolean }): Promise<Ma
   const id = `nlt-${randomBytes(4).toString('hex')}`;
   const world = `${id}-w`;
   const directory = await mkdtemp(join(tmpdir(), 'nodelet-test-'));
-  const undo: (() => Promise<unknown>)[] = [() => removeTree(directory)];
+  const undo: (() => Promise<unknown>)[] = [() => removeTree(directory), () => removeCgroups(directory)];
   const remove = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse())
       await step().catch((error: unknown) => console.error('clean-up:', error));
@@ -161,6 +163,12 @@ async function removeTree(path: string): Promise<void> {
     .filter((target) => target === path || target.startsWith(`${path}/`));
   for (const target of mounts.reverse()) await run('umount', ['-l', target.replaceAll('\\040', ' ')]).catch(() => {});
   await run('rm', ['-rf', '--one-file-system', path]);
+}
+
+/** Whatever instances kept their state below the scratch directory, their control groups are named after it. */
+async function removeCgroups(directory: string): Promise<void> {
+  const cgroups = await openCgroups();
+  for (const name of await readdir(directory)) await cgroups.remove(cgroupRootOf(join(directory, name)));
 }
 
 /** runc for machines whose bounding set lacks CAP_SYS_RESOURCE: asks for neither it nor negative OOM scores. Elsewhere a plain runc. */
