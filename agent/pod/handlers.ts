@@ -107,8 +107,15 @@ export function createHandlers(parts: HandlerParts): Handlers {
     stopContainers,
 
     ensureVolumes: async ({ desired, uid }, signal) => {
-      if (desired) await volumes.ensure(desired, signal);
-      memories.of(uid).areVolumesDue = false;
+      const memory = memories.of(uid);
+      // News that come while they are being written make them due again.
+      memory.areVolumesDue = false;
+      try {
+        if (desired) await volumes.ensure(desired, signal);
+      } catch (error) {
+        memory.areVolumesDue = true;
+        throw error;
+      }
     },
 
     startSandbox: (scene, { attempt }, signal) =>

@@ -10,7 +10,7 @@ export interface PodMemory {
   terminated: boolean;
   /** By container name. */
   readonly waiting: Map<string, WaitingReason>;
-  /** This agent has not made its volumes ready yet, so nobody keeps them up to date. */
+  /** This agent has not made its volumes ready yet, so nobody keeps them up to date; or the pod was labelled anew since. */
   areVolumesDue: boolean;
 }
 

@@ -7,7 +7,7 @@ import { labels } from '../docker/labels.ts';
 import type { DesiredPod, ObservedPod, Termination } from '../model.ts';
 import type { Memories } from './memory.ts';
 import type { Observer } from './observe.ts';
-import { isNews, isUrgent } from './rules/change.ts';
+import { isNews, isRelabelled, isUrgent } from './rules/change.ts';
 import type { Workers } from './workers.ts';
 
 export interface PodsParts {
@@ -104,6 +104,7 @@ export function createPods(parts: PodsParts): Pods {
     put: (desired) => {
       const before = wanted.get(desired.uid);
       wanted.set(desired.uid, desired);
+      if (before && isRelabelled(before, desired)) memories.of(desired.uid).areVolumesDue = true;
       if (before && isUrgent(before, desired)) workers.interrupt(desired.uid);
       else if (!before || isNews(before, desired)) workers.wake(desired.uid);
     },

@@ -30,3 +30,9 @@ function wishOf(pod: Pod): string {
 
 /** False for the echo of our own status: a turn for it would only repeat what the last one tried. */
 export const isNews = (before: DesiredPod, after: DesiredPod): boolean => wishOf(before.pod) !== wishOf(after.pod);
+
+/** Labels and annotations are in files of the pod's own volumes. */
+export function isRelabelled({ pod: before }: DesiredPod, { pod: after }: DesiredPod): boolean {
+  const shown = ({ metadata }: Pod): string => JSON.stringify([metadata.labels ?? {}, metadata.annotations ?? {}]);
+  return shown(before) !== shown(after);
+}

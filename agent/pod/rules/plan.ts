@@ -15,7 +15,7 @@ import { orphanGraceSeconds, planForgetting, planTermination, stopAll } from './
 export interface PlanFacts extends PodFacts {
   /** crashLoopBackOff.maxContainerRestartPeriod */
   readonly maxBackOffSeconds: number;
-  /** This agent has not made the pod's volumes ready yet. */
+  /** This agent has not made the pod's volumes ready yet, or what they tell of the pod has changed since. */
   readonly areVolumesDue: boolean;
 }
 
@@ -41,7 +41,7 @@ export function planPod(
   }
   const steps = planContainers({ desired, observed, facts, nowMs, sandbox });
   const needsVolumes = facts.areVolumesDue || steps.some((step) => step.do === 'StartContainer');
-  const because = facts.areVolumesDue ? 'this agent has not seen them yet' : 'a container is about to start';
+  const because = facts.areVolumesDue ? 'they may not be up to date' : 'a container is about to start';
   const volumes: PodAction[] = needsVolumes ? [{ do: 'EnsureVolumes', because }] : [];
   return [...volumes, ...steps, ...collect(observed, sandbox)];
 }

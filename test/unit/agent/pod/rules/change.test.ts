@@ -1,7 +1,7 @@
 // Which updates of a pod are news.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isNews } from '../../../../../agent/pod/rules/change.ts';
+import { isNews, isRelabelled } from '../../../../../agent/pod/rules/change.ts';
 import type { Pod, PodSpec } from '../../../../../kube/types.ts';
 import { desiredPod } from '../../../../builders/pod.ts';
 
@@ -42,3 +42,15 @@ for (const [what, spec, after, expected] of cases) {
     assert.equal(isNews(before, { ...before, pod: after(before.pod) }), expected);
   });
 }
+
+test('labels and annotations are written anew, a new deadline is not', () => {
+  const before = desiredPod({}, { labels: { a: '1' } });
+  const labelled = { ...before, pod: { ...before.pod, metadata: { ...before.pod.metadata, labels: { a: '2' } } } };
+  const annotated = {
+    ...before,
+    pod: { ...before.pod, metadata: { ...before.pod.metadata, annotations: { a: '2' } } },
+  };
+  const hurried = { ...before, pod: { ...before.pod, spec: { ...before.pod.spec, activeDeadlineSeconds: 5 } } };
+  assert.deepEqual([isRelabelled(before, labelled), isRelabelled(before, annotated)], [true, true]);
+  assert.equal(isRelabelled(before, hurried), false);
+});

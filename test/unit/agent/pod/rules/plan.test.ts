@@ -113,7 +113,7 @@ const cases: readonly {
     name: 'an agent that has just started looks after the volumes and touches nothing else',
     observed: observedPod([observedContainer('main')]),
     facts: { areVolumesDue: true },
-    plan: ['EnsureVolumes: this agent has not seen them yet'],
+    plan: ['EnsureVolumes: they may not be up to date'],
   },
   {
     name: 'the first restart comes at once',
