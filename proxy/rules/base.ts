@@ -63,7 +63,7 @@ export function baseRules(facts: NodeFacts): Rules {
             '-j MASQUERADE --random-fully',
           ],
         ],
-        ['KUBE-SERVICES', ['-j KUBE-DISPATCH', ...nodePortJumps(facts)]],
+        ['KUBE-SERVICES', [...dispatchJump(facts), ...nodePortJumps(facts)]],
       ]),
       shared: ['KUBE-DISPATCH', 'KUBE-NODEPORTS', 'KUBE-HAIRPIN'].map(empty),
     },
@@ -94,6 +94,22 @@ function forwardRules({ dropInvalid }: NodeFacts, bit: string): string[] {
     `-m mark --mark ${bit} -j ACCEPT`,
     '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
   ];
+}
+
+/** Takes the masquerade bit, and no other, off a packet. */
+export function unmark(bit: number): string {
+  return `-j MARK --set-xmark 0x0/0x${(2 ** bit).toString(16)}`;
+}
+
+/**
+ * Who is not a pod of this node needs the node's address on the way to a ClusterIP, or the answer would not come back through us.
+ * Marked once here and taken back from what is for no Service, instead of once per Service: the kernel walks every rule at every
+ * change.
+ */
+function dispatchJump({ masqueradeAll, detector, masqueradeBit }: NodeFacts): string[] {
+  if (!masqueradeAll && !detector) return ['-j KUBE-DISPATCH'];
+  const who = masqueradeAll ? '' : `${detector?.ifNotLocal} `;
+  return [`${who}-j KUBE-MARK-MASQ`, '-j KUBE-DISPATCH', unmark(masqueradeBit)];
 }
 
 /** NodePorts come last: an address that a Service names itself wins over a nodePort of the same number. */

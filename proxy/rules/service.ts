@@ -2,6 +2,7 @@
 import type { EndpointSlice, Service } from '../../kube/types.ts';
 import type { AffinitySet, CompiledService, Endpoint, Frontend, NodeFacts, ServicePort, SharedRule } from '../model.ts';
 import { exactly } from './addresses.ts';
+import { unmark } from './base.ts';
 import { chooseEndpoints, type EndpointChoice, readEndpoints } from './endpoints.ts';
 import { portChains } from './names.ts';
 import { rangesHold } from './ranges.ts';
@@ -61,7 +62,7 @@ function portRules(port: ServicePort, choice: EndpointChoice, facts: NodeFacts, 
     if (endpoints.length === 0) return;
     const recall = remembers ? recallRules(port, endpoints, facts) : [];
     const spread = spreadRules(port, chain, endpoints, endpointRule(port), own);
-    own.set(chain, [...markRules(port, chain, facts), ...recall, ...spread]);
+    own.set(chain, [...recall, ...spread]);
   };
   policyChain(names.cluster, choice.cluster);
   policyChain(names.local, choice.local);
@@ -70,21 +71,12 @@ function portRules(port: ServicePort, choice: EndpointChoice, facts: NodeFacts, 
   return sets;
 }
 
-/** Who is not a pod of this node needs the node's address on the way, or the answer would not come back through us. */
-function markRules(port: ServicePort, chain: string, { masqueradeAll, detector }: NodeFacts): string[] {
-  const names = portChains(port.key, port.protocol);
-  if (chain !== (port.internalLocal ? names.local : names.cluster)) return [];
-  if (!masqueradeAll && !detector) return [];
-  const who = masqueradeAll ? '' : ` ${detector?.ifNotLocal}`;
-  return [`${destination(port, port.clusterIp)}${who} -j KUBE-MARK-MASQ`];
-}
-
 function destination({ protocol, port }: ServicePort, ip: string): string {
   return `-d ${exactly(ip)} -p ${protocol} -m ${protocol} --dport ${port}`;
 }
 
 /** The entry for traffic from outside: nodePort, external addresses and load balancer addresses. */
-function externalRules(port: ServicePort, choice: EndpointChoice, { detector }: NodeFacts): string[] {
+function externalRules(port: ServicePort, choice: EndpointChoice, { detector, masqueradeBit }: NodeFacts): string[] {
   const { cluster, local } = portChains(port.key, port.protocol);
   if (!port.externalLocal) return choice.cluster.length > 0 ? ['-j KUBE-MARK-MASQ', `-j ${cluster}`] : [];
   const shortcuts =
@@ -96,7 +88,8 @@ function externalRules(port: ServicePort, choice: EndpointChoice, { detector }: 
           '-m addrtype --src-type LOCAL -j KUBE-MARK-MASQ',
           `-m addrtype --src-type LOCAL -j ${cluster}`,
         ];
-  return [...shortcuts, ...(choice.local.length > 0 ? [`-j ${local}`] : [])];
+  // The client's own address is what this policy promises: the mark of strangers goes.
+  return [unmark(masqueradeBit), ...shortcuts, ...(choice.local.length > 0 ? [`-j ${local}`] : [])];
 }
 
 /** Only the ranges go on; what falls out still has the load balancer's address and meets KUBE-PROXY-FIREWALL. */
