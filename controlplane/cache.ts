@@ -9,6 +9,8 @@ export interface Cache {
   readonly view: View;
   /** Called for every change of one resource, in order. The view already shows it. */
   subscribe(of: Resource<KubeObject>, listener: (change: Change<KubeObject>) => void): () => void;
+  /** The newest version of any object of the resource that was ever shown. */
+  version(of: Resource<KubeObject>): bigint;
   /** Lists and watches until `signal` ends. */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when every resource has been listed once. */
@@ -26,6 +28,7 @@ interface Shelf {
   readonly objects: Map<string, KubeObject>;
   readonly byNamespace: Map<string, Map<string, KubeObject>>;
   readonly listeners: Set<(change: Change<KubeObject>) => void>;
+  version: bigint;
 }
 
 /** Which of the held resources an object belongs to. */
@@ -37,10 +40,11 @@ export function createCache(client: ApiClient, held: readonly Held[], onError: (
 
   for (const { of, select } of held) {
     const informer = createInformer(client, of, { onError, trim: forgetManagedFields, ...(select ? { select } : {}) });
-    const shelf: Shelf = { informer, objects: new Map(), byNamespace: new Map(), listeners: new Set() };
+    const shelf: Shelf = { informer, objects: new Map(), byNamespace: new Map(), listeners: new Set(), version: 0n };
     shelves.set(resourceKey(of), shelf);
     informer.subscribe((change) => {
       index(shelf, change);
+      shelf.version = newest(shelf.version, change.object);
       if (of.plural === pods.plural) indexByNode(podsByNode, change as Change<Pod>);
       for (const listener of shelf.listeners) listener(change);
     });
@@ -67,11 +71,17 @@ export function createCache(client: ApiClient, held: readonly Held[], onError: (
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    version: (of) => shelfOf(of).version,
     run: async (signal) => {
       await Promise.all([...shelves.values()].map(({ informer }) => informer.run(signal)));
     },
     synced: Promise.all([...shelves.values()].map(({ informer }) => informer.synced)).then(() => {}),
   };
+}
+
+function newest(known: bigint, { metadata }: KubeObject): bigint {
+  const version = /^\d+$/.test(metadata.resourceVersion ?? '') ? BigInt(metadata.resourceVersion ?? 0) : 0n;
+  return version > known ? version : known;
 }
 
 /** Nobody reads them here, and they are half of an object's size. */

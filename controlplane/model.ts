@@ -21,7 +21,14 @@ export interface EventAbout {
 
 /** One write, with the reason that the log line gives. Each may be repeated harmlessly. */
 export type Action =
-  | { readonly do: 'Create'; readonly of: Resource<KubeObject>; readonly object: NewObject; readonly because: string }
+  | {
+      readonly do: 'Create';
+      readonly of: Resource<KubeObject>;
+      readonly object: NewObject;
+      /** Who gets the event of the new object's name, or of its refusal. */
+      readonly tell?: EventAbout;
+      readonly because: string;
+    }
   | {
       readonly do: 'Update';
       readonly of: Resource<KubeObject>;
@@ -42,6 +49,7 @@ export type Action =
       readonly of: Resource<KubeObject>;
       readonly at: ObjectName;
       readonly options?: DeleteOptions;
+      readonly tell?: EventAbout;
       readonly because: string;
     }
   | {
@@ -82,6 +90,8 @@ export interface Watch {
 export interface LookParts {
   readonly client: ApiClient;
   readonly nowMs: number;
+  /** Why the server refused what was last made for this key; undefined once it has accepted. */
+  readonly refusal?: string | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -46,6 +46,33 @@ export const endpointSlices = resource<k.EndpointSlice>(
   'EndpointSlice',
   true,
 );
+export const replicationControllers = resource<k.ReplicationController>(
+  '',
+  'v1',
+  'replicationcontrollers',
+  'ReplicationController',
+  true,
+);
+export const replicaSets = resource<k.ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet', true);
+export const deployments = resource<k.Deployment>('apps', 'v1', 'deployments', 'Deployment', true);
+export const daemonSets = resource<k.DaemonSet>('apps', 'v1', 'daemonsets', 'DaemonSet', true);
+export const statefulSets = resource<k.StatefulSet>('apps', 'v1', 'statefulsets', 'StatefulSet', true);
+export const controllerRevisions = resource<k.ControllerRevision>(
+  'apps',
+  'v1',
+  'controllerrevisions',
+  'ControllerRevision',
+  true,
+);
+export const jobs = resource<k.Job>('batch', 'v1', 'jobs', 'Job', true);
+export const cronJobs = resource<k.CronJob>('batch', 'v1', 'cronjobs', 'CronJob', true);
+export const podDisruptionBudgets = resource<k.PodDisruptionBudget>(
+  'policy',
+  'v1',
+  'poddisruptionbudgets',
+  'PodDisruptionBudget',
+  true,
+);
 export const leases = resource<k.Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease', true);
 
 /** The path of a resource, or of one object, below the server's root: "/api/v1/namespaces/default/pods/web/status". */

@@ -124,6 +124,30 @@ export function selectorOf(object: LabelSelectorObject): LabelSelector {
   return [...equal, ...expressions];
 }
 
+/** The selector as a query's text, keys in order: "app=web,tier in (a,b),!old". */
+export function formatSelector(selector: LabelSelector): string {
+  const ordered = [...selector].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  return ordered.map(formatRequirement).join(',');
+}
+
+function formatRequirement({ key, operator, values }: Requirement): string {
+  const set = [...values].sort().join(',');
+  switch (operator) {
+    case 'In':
+      return values.length === 1 ? `${key}=${values[0]}` : `${key} in (${set})`;
+    case 'NotIn':
+      return `${key} notin (${set})`;
+    case 'Exists':
+      return key;
+    case 'DoesNotExist':
+      return `!${key}`;
+    case 'Gt':
+      return `${key}>${values[0] ?? ''}`;
+    case 'Lt':
+      return `${key}<${values[0] ?? ''}`;
+  }
+}
+
 export function matchesLabels(selector: LabelSelector, labels: Readonly<Record<string, string>> | undefined): boolean {
   return selector.every((one) => holds(one, labels && Object.hasOwn(labels, one.key) ? labels[one.key] : undefined));
 }

@@ -1,7 +1,16 @@
 // The Kubernetes objects we speak of, as JSON on the wire. Types only: nothing here exists at run time.
 
+import type {
+  IControllerRevision,
+  IDaemonSet,
+  IDeployment,
+  IReplicaSet,
+  IStatefulSet,
+} from 'kubernetes-models/apps/v1';
+import type { ICronJob, IJob } from 'kubernetes-models/batch/v1';
 import type { ILease } from 'kubernetes-models/coordination.k8s.io/v1';
 import type { IEndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1';
+import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1';
 import type { ICSINode, IStorageClass, IVolumeAttachment } from 'kubernetes-models/storage.k8s.io/v1';
 import type * as core from 'kubernetes-models/v1';
 
@@ -56,6 +65,23 @@ export type Lease = ILease & { metadata: NamespacedMeta };
 export type CSINode = ICSINode & { metadata: Meta };
 export type StorageClass = IStorageClass & { metadata: Meta };
 export type VolumeAttachment = IVolumeAttachment & { metadata: Meta };
+export type PodTemplate = core.IPodTemplateSpec;
+export type OwnerReference = Exact<ObjectMeta['ownerReferences']>[number];
+export type ReplicationController = core.IReplicationController & {
+  metadata: NamespacedMeta;
+  spec: core.IReplicationControllerSpec;
+};
+export type ReplicaSet = IReplicaSet & { metadata: NamespacedMeta; spec: Exact<IReplicaSet['spec']> };
+export type Deployment = IDeployment & { metadata: NamespacedMeta; spec: Exact<IDeployment['spec']> };
+export type DaemonSet = IDaemonSet & { metadata: NamespacedMeta; spec: Exact<IDaemonSet['spec']> };
+export type StatefulSet = IStatefulSet & { metadata: NamespacedMeta; spec: Exact<IStatefulSet['spec']> };
+export type ControllerRevision = IControllerRevision & { metadata: NamespacedMeta };
+export type Job = IJob & { metadata: NamespacedMeta; spec: Exact<IJob['spec']> };
+export type CronJob = ICronJob & { metadata: NamespacedMeta; spec: Exact<ICronJob['spec']> };
+export type PodDisruptionBudget = IPodDisruptionBudget & {
+  metadata: NamespacedMeta;
+  spec: Exact<IPodDisruptionBudget['spec']>;
+};
 
 /** A list as the API server answers it. */
 export interface KubeList<T> {

@@ -1,19 +1,24 @@
 // Every control loop there is, and what the loops' cache must hold for them.
 import {
   configMaps,
+  deployments,
   endpointSlices,
   endpoints,
   leases,
   namespaces,
   nodes,
   pods,
+  replicaSets,
+  replicationControllers,
   serviceAccounts,
   services,
 } from '../../kube/resources.ts';
 import type { Held } from '../cache.ts';
+import { deploymentController } from './deployment.ts';
 import { namespaceDeletionController } from './namespace-deletion.ts';
 import { leaseNamespace, nodeLifecycleController } from './node-lifecycle.ts';
 import { podCollectionController } from './pod-collection.ts';
+import { replicasController } from './replicas.ts';
 import { defaultNamespacesController } from './rules/default-namespaces.ts';
 import { endpointSliceController } from './rules/endpoint-slices.ts';
 import { endpointsController } from './rules/endpoints.ts';
@@ -37,6 +42,9 @@ export const controllersHold: readonly Held[] = [
   { of: services },
   { of: endpoints },
   { of: endpointSlices },
+  { of: replicationControllers },
+  { of: replicaSets },
+  { of: deployments },
   { of: leases, select: { namespace: leaseNamespace } },
   { of: serviceAccounts, select: { fieldSelector: 'metadata.name=default' } },
   { of: configMaps, select: { fieldSelector: 'metadata.name=kube-root-ca.crt' } },
@@ -59,5 +67,8 @@ export async function runControllers(
     runController(nodeLifecycleController({ ...upstreamLimits, graceMs: nodeGraceMs }), parts, signal),
     runController(taintEvictionController(), parts, signal),
     runController(podCollectionController(), parts, signal),
+    runController(replicasController('ReplicationController'), parts, signal),
+    runController(replicasController('ReplicaSet'), parts, signal),
+    runController(deploymentController, parts, signal),
   ]);
 }

@@ -26,13 +26,7 @@ export interface ApplyParts {
 export async function apply(action: Action, { client, events, signal }: ApplyParts): Promise<Written | undefined> {
   switch (action.do) {
     case 'Create':
-      try {
-        return written(action.of, 'created', await client.create(action.of, action.object as KubeObject, signal));
-      } catch (error) {
-        // The namespace is being emptied: what was wanted in it is wanted no more.
-        if (isTerminating(error)) return undefined;
-        throw error;
-      }
+      return create(action, client, events, signal);
     case 'Update':
       return written(action.of, 'changed', await client.update(action.of, action.object, action.subresource, signal));
     case 'Patch':
@@ -43,6 +37,8 @@ export async function apply(action: Action, { client, events, signal }: ApplyPar
       return unlessGone(async () => {
         await client.delete(action.of, action.at, action.options, signal);
         const { name, namespace } = action.at;
+        const message = `Deleted ${words(action.of)}: ${name}`;
+        if (action.tell) events.say({ about: action.tell, type: 'Normal', reason: 'SuccessfulDelete', message });
         return { of: action.of, how: 'deleted', key: namespace ? `${namespace}/${name}` : name, version: 0n };
       });
     case 'DeleteAll':
@@ -53,6 +49,40 @@ export async function apply(action: Action, { client, events, signal }: ApplyPar
       return undefined;
   }
 }
+
+async function create(
+  { of, object, tell }: Extract<Action, { do: 'Create' }>,
+  client: ApiClient,
+  events: EventRecorder,
+  signal: AbortSignal,
+): Promise<Written | undefined> {
+  try {
+    const made = await client.create(of, object as KubeObject, signal);
+    const message = `Created ${words(of)}: ${made.metadata.name}`;
+    if (tell) events.say({ about: tell, type: 'Normal', reason: 'SuccessfulCreate', message });
+    return written(of, 'created', made);
+  } catch (error) {
+    // The namespace is being emptied: what was wanted in it is wanted no more.
+    if (isTerminating(error)) return undefined;
+    if (!tell || signal.aborted) throw error;
+    const message = `Error creating: ${refusalText(error)}`;
+    events.say({ about: tell, type: 'Warning', reason: 'FailedCreate', message });
+    throw new RefusedCreate(refusalText(error), { cause: error });
+  }
+}
+
+/** A new object that the server would not have. */
+export class RefusedCreate extends Error {
+  override readonly name = 'RefusedCreate';
+}
+
+/** The server's own words. */
+function refusalText(error: unknown): string {
+  if (error instanceof ApiError && error.status?.message) return error.status.message;
+  return error instanceof Error ? error.message : String(error);
+}
+
+const words = ({ kind }: Resource<unknown>): string => kind.toLowerCase();
 
 function written(of: Resource<KubeObject>, how: Written['how'], object: KubeObject): Written | undefined {
   const version = object.metadata?.resourceVersion;

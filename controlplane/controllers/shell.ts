@@ -9,7 +9,7 @@ import type { Cache } from '../cache.ts';
 import type { EventRecorder } from '../events.ts';
 import type { Controller, Watch } from '../model.ts';
 import { createWorkQueue, type WorkQueue } from '../queue.ts';
-import { apply, type Written } from './apply.ts';
+import { apply, RefusedCreate, type Written } from './apply.ts';
 
 export interface ShellParts {
   readonly client: ApiClient;
@@ -38,9 +38,9 @@ export async function runController<F>(
   try {
     await Promise.race([cache.synced, aborted(signal)]);
     for (const seed of controller.seeds ?? []) queue.add(seed);
-    const unseen = createUnseen(controller.workers === 1);
+    const memory = { unseen: createUnseen(controller.workers === 1), refusals: new Map<string, string>() };
     const workers = Array.from({ length: controller.workers ?? defaultWorkers }, () =>
-      work(controller, parts, queue, unseen, signal),
+      work(controller, parts, queue, memory, signal),
     );
     await Promise.all(workers);
   } finally {
@@ -54,22 +54,30 @@ function keysOf(one: Watch, change: Change<KubeObject>, { view }: Cache): Iterab
   return new Set([...one.keys(change.before, view), ...one.keys(change.object, view)]);
 }
 
+/** What one turn of a key leaves for its next. */
+interface Memory {
+  readonly unseen: Unseen;
+  readonly refusals: Map<string, string>;
+}
+
 async function work<F>(
   controller: Controller<F>,
   parts: ShellParts,
   queue: WorkQueue,
-  unseen: Unseen,
+  memory: Memory,
   signal: AbortSignal,
 ): Promise<void> {
   for (let key = await queue.take(signal); key !== undefined; key = await queue.take(signal)) {
     try {
-      const againInMs = await turn(controller, key, parts, unseen, signal);
+      const againInMs = await turn(controller, key, parts, memory, signal);
       queue.succeeded(key);
+      memory.refusals.delete(key);
       if (againInMs !== undefined) queue.addAfter(key, againInMs);
     } catch (err) {
       if (signal.aborted) return;
+      if (err instanceof RefusedCreate) memory.refusals.set(key, err.message);
       // A conflict is somebody else's change that the next look shows.
-      const say = isConflict(err) ? parts.log.debug : parts.log.warn;
+      const say = isConflict(err) || err instanceof RefusedCreate ? parts.log.debug : parts.log.warn;
       say.call(parts.log, { controller: controller.name, key, err }, 'Reconciliation failed');
       queue.retry(key);
     } finally {
@@ -82,11 +90,12 @@ async function turn<F>(
   controller: Controller<F>,
   key: string,
   { client, cache, events, clock, log }: ShellParts,
-  unseen: Unseen,
+  { unseen, refusals }: Memory,
   signal: AbortSignal,
 ): Promise<number | undefined> {
   await unseen.wait(key, cache, signal);
-  const facts = await controller.look(key, cache.view, { client, nowMs: clock.now(), signal });
+  const refusal = refusals.get(key);
+  const facts = await controller.look(key, cache.view, { client, nowMs: clock.now(), refusal, signal });
   const { actions, againInMs } = controller.reconcile(key, cache.view, clock.now(), facts);
   for (const action of actions) {
     const write = await apply(action, { client, events, signal });
@@ -123,10 +132,11 @@ function createUnseen(together: boolean): Unseen {
   };
 }
 
-/** Resolves when the cache shows a write. An object that came and went in between is never shown: then the deadline ends it. */
+/** Resolves when the cache shows a write, or has come past it. */
 async function seen(write: Written, cache: Cache, signal: AbortSignal): Promise<void> {
   const shown = (): boolean => {
     const object = cache.view.get(write.of, write.key);
+    if (write.how !== 'deleted' && cache.version(write.of) >= write.version) return true;
     if (object === undefined) return write.how !== 'created';
     if (write.how === 'deleted') return object.metadata.deletionTimestamp !== undefined;
     return BigInt(object.metadata.resourceVersion ?? 0) >= write.version;

@@ -1,15 +1,15 @@
 // The verbs on stored kinds: from a routed request to the registry and back to an answer.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Parts, Request } from '../context.ts';
-import type { ApiObject, JsonObject } from '../model.ts';
+import type { ApiObject } from '../model.ts';
 import { type ListQuery, listKind, type Registry } from '../registry.ts';
 import { type Answer, chooseAnswer } from '../rules/accept.ts';
 import type { Decoder } from '../rules/protobuf.ts';
 import type { Route } from '../rules/route.ts';
-import { badRequest, methodNotAllowed, unsupportedMediaType } from '../rules/status-error.ts';
+import { badRequest, methodNotAllowed } from '../rules/status-error.ts';
 import { type IncludeObject, partial, tableOf } from '../rules/table.ts';
 import type { Watches } from '../watch.ts';
-import { mediaType, parseJsonBody } from './body.ts';
+import { mediaType } from './body.ts';
 import { decodeObject, readTyped } from './decode.ts';
 import { isSet, readDeleteOptions, readListQuery, readSeconds } from './options.ts';
 import { readPatch } from './patch.ts';

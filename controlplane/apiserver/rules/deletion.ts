@@ -35,7 +35,27 @@ function isHeld(object: ApiObject): boolean {
   return namespaceHeld || (object.metadata.finalizers ?? []).length > 0;
 }
 
-export function deletionStep(kind: Kind, object: ApiObject, options: DeleteOptions, nowMs: number): DeletionStep {
+const collectors = ['orphan', 'foregroundDeletion'];
+
+/** What shall become of the objects that this one owns, written down as a finalizer for the collector. */
+function withPropagation(kind: Kind, object: ApiObject, asked: string | undefined): ApiObject {
+  const { finalizers = [], ...metadata } = object.metadata;
+  // Who says nothing leaves what was said before.
+  const policy = asked ?? (finalizers.some((one) => collectors.includes(one)) ? 'AsBefore' : defaultPolicy(kind));
+  if (policy === 'AsBefore') return object;
+  const wanted = { Orphan: 'orphan', Foreground: 'foregroundDeletion' }[policy];
+  const rest = finalizers.filter((one) => !collectors.includes(one) || one === wanted);
+  if (wanted !== undefined && !rest.includes(wanted)) rest.push(wanted);
+  return { ...object, metadata: rest.length > 0 ? { ...metadata, finalizers: rest } : metadata };
+}
+
+const defaultPolicy = ({ strategy }: Kind): string => (strategy.orphansDependents ? 'Orphan' : 'Background');
+
+const sameFinalizers = (a: ApiObject, b: ApiObject): boolean =>
+  JSON.stringify(a.metadata.finalizers) === JSON.stringify(b.metadata.finalizers);
+
+export function deletionStep(kind: Kind, stored: ApiObject, options: DeleteOptions, nowMs: number): DeletionStep {
+  const object = withPropagation(kind, stored, options.propagationPolicy);
   const grace = kind.strategy.graceSeconds?.(object, options.gracePeriodSeconds) ?? 0;
   const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = object.metadata;
   const held = isHeld(object);
@@ -48,7 +68,8 @@ export function deletionStep(kind: Kind, object: ApiObject, options: DeleteOptio
     const isDue = options.gracePeriodSeconds === 0 || deletionGracePeriodSeconds === 0;
     if (isDue) return { do: 'Remove', object };
   }
-  if (options.gracePeriodSeconds === undefined || grace >= deletionGracePeriodSeconds) return { do: 'Nothing', object };
+  if (options.gracePeriodSeconds === undefined || grace >= deletionGracePeriodSeconds)
+    return { do: sameFinalizers(object, stored) ? 'Nothing' : 'Mark', object };
   const startedMs = Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1000;
   return { do: 'Mark', object: mark(object, iso(startedMs + grace * 1000), grace) };
 }

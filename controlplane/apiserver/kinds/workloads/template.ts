@@ -1,6 +1,15 @@
 // What all workloads share: their pod template, their selector and the columns about both. Pure.
 import { formatSelector, type LabelSelectorObject, matchesLabels, selectorOf } from '../../../../kube/selectors.ts';
-import { type ApiObject, at, type Cause, isObject, type JsonObject, list, object as objectOf, text } from '../../model.ts';
+import {
+  type ApiObject,
+  at,
+  type Cause,
+  isObject,
+  type JsonObject,
+  list,
+  object as objectOf,
+  text,
+} from '../../model.ts';
 import { forbiddenField, invalidValue, keyProblems, labelCauses, notSupported, required } from '../../rules/names.ts';
 import { sameJson } from '../../rules/patch/merge.ts';
 import type { Column } from '../kind.ts';
