@@ -37,6 +37,8 @@ export interface SyncParts {
 export interface ProbeTaker {
   follow(desired: DesiredPod, observed: ObservedPod): void;
   verdicts(uid: string): ReadonlyMap<string, ProbeVerdict>;
+  /** The pod has to go: nothing of it is to be restarted, but readiness still counts. */
+  stopLivenessAndStartup(uid: string): void;
   forget(uid: string): void;
 }
 
@@ -45,6 +47,7 @@ export async function syncPod(uid: string, parts: SyncParts, signal: AbortSignal
   const desired = parts.desired(uid); // undefined: nobody wants it any more
   const before = await parts.observe(uid, signal);
   const facts = factsOf(uid, desired, before, parts);
+  if (facts.termination) parts.probes.stopLivenessAndStartup(uid);
 
   const actions = planPod(desired, before, facts, parts.clock.now());
   const log = parts.log.child({ podUid: uid, ...(desired ? { pod: nameOf(desired) } : {}) });

@@ -19,10 +19,10 @@ export const isMirror = (pod: Pod): boolean => pod.metadata.annotations?.['kuber
 export interface ApiSource {
   readonly informer: Informer<Pod>;
   /** Tells `sink` of every pod and change until `signal` ends. Resolves then; never rejects. */
-  run(signal: AbortSignal): Promise<void>;
+  run(sink: PodSink, signal: AbortSignal): Promise<void>;
 }
 
-export function createApiSource(client: ApiClient, nodeName: string, sink: PodSink, log: Log): ApiSource {
+export function createApiSource(client: ApiClient, nodeName: string, log: Log): ApiSource {
   const informer = createInformer(client, pods, {
     select: { fieldSelector: `spec.nodeName=${nodeName}` },
     onError: (err) => log.warn({ err }, 'Pod watch failed'),
@@ -30,14 +30,14 @@ export function createApiSource(client: ApiClient, nodeName: string, sink: PodSi
       delete (object as Pod).metadata.managedFields;
     },
   });
-  informer.subscribe(({ kind, object }) => {
-    if (isMirror(object)) return;
-    if (kind === 'deleted') sink.remove(object.metadata.uid);
-    else sink.put({ uid: object.metadata.uid, pod: object, source: 'api' });
-  });
   return {
     informer,
-    run: async (signal) => {
+    run: async (sink, signal) => {
+      informer.subscribe(({ kind, object }) => {
+        if (isMirror(object)) return;
+        if (kind === 'deleted') sink.remove(object.metadata.uid);
+        else sink.put({ uid: object.metadata.uid, pod: object, source: 'api' });
+      });
       void informer.synced.then(() => sink.ready('api'));
       await informer.run(signal);
     },

@@ -14,6 +14,8 @@ import { createServiceAccountTokens } from './service-account-tokens.ts';
 export interface PodObjectsRoom extends PodObjects {
   /** Keeps the services up to date until `signal` ends, then stops every watch. Resolves then; never rejects. */
   run(signal: AbortSignal): Promise<void>;
+  /** Resolves when the services are known, or `signal` has ended: containers get their addresses into the environment. */
+  servicesKnown(signal: AbortSignal): Promise<void>;
 }
 
 export function createPodObjects(parts: {
@@ -45,6 +47,10 @@ export function createPodObjects(parts: {
     async run(signal) {
       await services.run(signal);
       watches.close();
+    },
+    servicesKnown: (signal) => {
+      const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      return signal.aborted ? Promise.resolve() : Promise.race([services.synced, ended]);
     },
     configMap: async (namespace, name, signal) =>
       (await watches.read({ kind: 'ConfigMap', namespace, name }, signal)) as ConfigMap | undefined,

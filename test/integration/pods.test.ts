@@ -116,7 +116,12 @@ async function startPods(engine: Engine) {
               observe: observer.observe,
               memories,
               admit: () => undefined,
-              probes: { follow: () => {}, verdicts: () => new Map(), forget: () => {} },
+              probes: {
+                follow: () => {},
+                verdicts: () => new Map(),
+                stopLivenessAndStartup: () => {},
+                forget: () => {},
+              },
               node,
               handlers,
               status: {

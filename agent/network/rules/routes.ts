@@ -1,5 +1,6 @@
 // Which routes lead to the pods of other nodes, and what has to change until they do.
 import { canonicalIp, formatCidr, parseCidr } from '../../../host/cidr.ts';
+import type { Node } from '../../../kube/types.ts';
 
 /** Marks our routes among all others of the node: a number that no routing daemon uses. */
 export const ROUTE_PROTOCOL = 78;
@@ -21,6 +22,16 @@ export interface RouteChange {
   /** A line for `ip -batch`. */
   readonly line: string;
   readonly because: string;
+}
+
+/** What is known of all nodes but this one; those without a share of the pods' addresses are left out. */
+export function neighboursOf(nodes: readonly Node[], own: string): readonly NodeRoute[] {
+  return nodes.flatMap(({ metadata, spec, status }) => {
+    const podCidrs = spec?.podCIDRs?.length ? spec.podCIDRs : spec?.podCIDR ? [spec.podCIDR] : [];
+    if (metadata.name === own || podCidrs.length === 0) return [];
+    const internal = (status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
+    return [{ node: metadata.name, podCidrs, addresses: internal.map(({ address }) => address) }];
+  });
 }
 
 /** One route per block and node, in canonical text. A node without an address of the block's family has none. */
