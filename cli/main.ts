@@ -1,6 +1,7 @@
 // The `nodelet` command: what a person types. Each verb lives in a file of its own and is loaded when it is asked for.
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { createLog, type LogLevel } from '../host/log.ts';
+import { nameProcess, openServiceManager } from '../host/service-manager.ts';
 import { ExitError, runUntilSignal } from './lifecycle.ts';
 import { resetMachine } from './reset.ts';
 import { up } from './up.ts';
@@ -48,29 +49,35 @@ function parts(nodelet: Command): void {
       .action((args: string[]) => runUntilSignal((signal) => start(args, signal)));
   };
   part('kubelet', 'run the agent alone', async (args, signal) => {
+    nameProcess('kubelet');
     const { parseAgentConfig } = await import('../agent/config/flags.ts');
     const { startAgent } = await import('../agent/main.ts');
     const config = await parseAgentConfig(args);
-    await untilStopped(startAgent(config, { log: createLog('kubelet'), signal }), signal);
+    await untilStopped(() => startAgent(config, { log: createLog('kubelet'), signal }), signal);
   });
   part('proxy', 'run the service proxy alone', async (args, signal) => {
+    nameProcess('kube-proxy');
     const { parseProxyConfig } = await import('../proxy/config/flags.ts');
     const { cleanUp, startProxy } = await import('../proxy/main.ts');
     const config = await parseProxyConfig(args);
     if (config.cleanup) return cleanUp(config, { log: createLog('kube-proxy'), signal });
-    await untilStopped(startProxy(config, { log: createLog('kube-proxy'), signal }), signal);
+    await untilStopped(() => startProxy(config, { log: createLog('kube-proxy'), signal }), signal);
   });
   part('controlplane', 'run the control plane alone', async (args, signal) => {
     const { parseControlPlaneConfig } = await import('../controlplane/config/flags.ts');
     const { startControlPlane } = await import('../controlplane/main.ts');
-    const config = parseControlPlaneConfig(args);
-    await untilStopped(startControlPlane(config, { log: createLog('controlplane'), signal }), signal);
+    const { withFlagFile } = await import('./flag-file.ts');
+    const config = parseControlPlaneConfig(await withFlagFile(args));
+    await untilStopped(() => startControlPlane(config, { log: createLog('controlplane'), signal }), signal);
   });
 }
 
-async function untilStopped(starting: Promise<{ stop(): Promise<void> }>, signal: AbortSignal): Promise<void> {
-  const running = await starting;
+async function untilStopped(start: () => Promise<{ stop(): Promise<void> }>, signal: AbortSignal): Promise<void> {
+  const manager = openServiceManager();
+  const running = await start();
+  await manager.ready();
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  await manager.stopping();
   await running.stop();
 }
 
@@ -79,10 +86,15 @@ function logLevel(text: string): string {
   return text;
 }
 
-try {
-  await program().parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-  else if (error instanceof ExitError) process.exitCode = error.code;
-  else throw error;
+/** A function, because a bundle of the CommonJS kind cannot wait at its top. */
+async function main(): Promise<void> {
+  try {
+    await program().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else if (error instanceof ExitError) process.exitCode = error.code;
+    else throw error;
+  }
 }
+
+void main();
