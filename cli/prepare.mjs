@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const [verb = 'help', ...flags] = process.argv.slice(2);
+const [asked = 'help', ...flags] = process.argv.slice(2);
+const verb = asked === 'dev' ? 'up' : asked;
 const needsMachine = ['up', 'test', 'kubelet', 'proxy'].includes(verb);
 const stamp = join(root, 'node_modules', '.nodelet-lock');
 

@@ -114,7 +114,7 @@ function port(flag: string, value: string): number {
 
 function range(flag: string, value: string, atLeast: bigint): string {
   const cidr = parseCidr(value);
-  if (!cidr || cidr.family !== 4 || sizeOf(cidr) < atLeast)
+  if (cidr?.family !== 4 || sizeOf(cidr) < atLeast)
     refuse(flag, value, `an IPv4 range of at least ${atLeast} addresses, such as 10.96.0.0/16`);
   return value;
 }

@@ -7,6 +7,7 @@ command -v node >/dev/null || { echo "nodelet needs Node.js 20 or newer with npm
 node "$root/cli/prepare.mjs" "$@"
 node="$root/node_modules/.bin/node"
 case $verb in
+  dev) shift; "$node" --watch "$root/cli/main.ts" up --log-level=info "$@" | "$root/node_modules/.bin/pino-pretty" --ignore program ;;
   test) shift; exec "$node" "$root/test/run.ts" "$@" ;;
   *) exec "$node" "$root/dist/nodelet.cjs" "$@" ;;
 esac
