@@ -63,6 +63,12 @@ function parts(nodelet: Command): void {
     if (config.cleanup) return cleanUp(config, { log: createLog('kube-proxy'), signal });
     await untilStopped(() => startProxy(config, { log: createLog('kube-proxy'), signal }), signal);
   });
+  part('dns', 'run the cluster DNS server alone', async (args, signal) => {
+    const { parseDnsConfig } = await import('../controlplane/dns/flags.ts');
+    const { startDns } = await import('../controlplane/dns/main.ts');
+    const config = parseDnsConfig(args);
+    await untilStopped(() => startDns(config, { log: createLog('dns'), signal }), signal);
+  });
   part('controlplane', 'run the control plane alone', async (args, signal) => {
     const { parseControlPlaneConfig } = await import('../controlplane/config/flags.ts');
     const { startControlPlane } = await import('../controlplane/main.ts');

@@ -1,11 +1,14 @@
-// `nodelet up`: control plane, agent and proxy in one foreground process, a line per step, then what to try.
+// `nodelet up`: control plane, DNS, agent and proxy in one foreground process, a line per step, then what to try.
 import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseAgentConfig } from '../agent/config/flags.ts';
 import { connectEngine } from '../agent/docker/connect.ts';
 import { startAgent } from '../agent/main.ts';
 import { parseControlPlaneConfig } from '../controlplane/config/flags.ts';
+import { parseDnsConfig } from '../controlplane/dns/flags.ts';
+import { startDns } from '../controlplane/dns/main.ts';
 import { type ControlPlane, startControlPlane } from '../controlplane/main.ts';
+import { addressAt, formatAddress, parseCidr } from '../host/cidr.ts';
 import { systemClock } from '../host/clock.ts';
 import { ensureDirectory, writeFileAtomic } from '../host/files.ts';
 import { holdLock } from '../host/locks.ts';
@@ -22,6 +25,7 @@ import { step } from './steps.ts';
 import type { UpConfig } from './up-flags.ts';
 
 const nodeReadyMs = 60_000;
+const clusterDomain = 'cluster.local';
 
 /** Runs everything until `signal` ends; pods and rules stay as they are then. Throws one clear line when a part cannot start. */
 export async function up(config: UpConfig, logLevel: LogLevel, signal: AbortSignal): Promise<void> {
@@ -66,9 +70,19 @@ async function startParts(
   });
   if (!control) throw new Error('the control plane did not start');
   const credentials = await writeCredentials(config, nodeIp, control);
+  let clusterDns = '';
+  await step('dns', async () => {
+    const dns = await startDns(parseDnsConfig(dnsFlags(config, nodeIp, credentials)), {
+      log: createLog('dns', logLevel),
+      signal,
+    });
+    running.push(dns);
+    clusterDns = dns.clusterIp;
+    return dns.isServing ? `${clusterDomain} at ${clusterDns}` : `the cluster's own at ${clusterDns}`;
+  });
   await step('agent', async () => {
     await installPlugin(config.cniBinDir);
-    const agentConfig = await parseAgentConfig(agentFlags(config, nodeIp, credentials));
+    const agentConfig = await parseAgentConfig(agentFlags(config, nodeIp, clusterDns, credentials));
     running.push(await startAgent(agentConfig, { log: createLog('kubelet', logLevel), signal }));
     return `node ${config.nodeName} at ${nodeIp}`;
   });
@@ -92,6 +106,7 @@ interface Credentials {
   readonly kubeletCert: string;
   readonly kubeletKey: string;
   readonly proxy: string;
+  readonly dns: string;
 }
 
 async function writeCredentials(
@@ -105,11 +120,13 @@ async function writeCredentials(
     kubeletCert: join(dataDir, 'kubelet.crt'),
     kubeletKey: join(dataDir, 'kubelet.key'),
     proxy: join(dataDir, 'kube-proxy.conf'),
+    dns: join(dataDir, 'kube-dns.conf'),
   };
   await writeFileAtomic(files.ca, control.ca, 0o644);
   const user = `system:node:${nodeName}`;
   await control.writeKubeconfig(files.kubelet, { name: `kubelet-${nodeName}`, user, groups: ['system:nodes'] });
   await control.writeKubeconfig(files.proxy, { name: 'kube-proxy', user: 'system:kube-proxy' });
+  await control.writeKubeconfig(files.dns, { name: 'kube-dns', user: 'system:kube-dns' });
   const serving = await control.servingCertificateFor({
     name: `kubelet-serving-${nodeName}`,
     commonName: user,
@@ -131,7 +148,19 @@ function controlPlaneFlags(config: UpConfig, nodeIp: string): string[] {
   ];
 }
 
-function agentFlags(config: UpConfig, nodeIp: string, credentials: Credentials): string[] {
+function dnsFlags({ nodeName, serviceCidr }: UpConfig, nodeIp: string, credentials: Credentials): string[] {
+  const services = parseCidr(serviceCidr);
+  return [
+    `--kubeconfig=${credentials.dns}`,
+    `--bind-address=${nodeIp}`,
+    `--node-name=${nodeName}`,
+    `--cluster-domain=${clusterDomain}`,
+    // The tenth address, as everybody expects it.
+    ...(services ? [`--cluster-dns=${formatAddress(addressAt(services, 10n))}`] : []),
+  ];
+}
+
+function agentFlags(config: UpConfig, nodeIp: string, clusterDns: string, credentials: Credentials): string[] {
   const { dataDir } = config;
   return [
     `--kubeconfig=${credentials.kubelet}`,
@@ -144,6 +173,8 @@ function agentFlags(config: UpConfig, nodeIp: string, credentials: Credentials):
     `--cni-bin-dir=${config.cniBinDir}`,
     `--cni-conf-dir=${config.cniConfDir}`,
     `--cluster-cidr=${config.clusterCidr}`,
+    `--cluster-dns=${clusterDns}`,
+    `--cluster-domain=${clusterDomain}`,
     `--client-ca-file=${credentials.ca}`,
     `--tls-cert-file=${credentials.kubeletCert}`,
     `--tls-private-key-file=${credentials.kubeletKey}`,

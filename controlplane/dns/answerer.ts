@@ -1,7 +1,6 @@
 // One message in, one out: from the zone at once, from the host's resolvers later, silence where no answer is due.
-import type { Clock } from '../../host/clock.ts';
-import { type AnswerParts, encodeAnswer, parseQuery, payloadLimit, type Query } from './message.ts';
-import type { Found, Zone } from './model.ts';
+import { type AnswerParts, encodeAnswer, parseQuery, payloadLimit, type Query, type Rcode } from './message.ts';
+import type { DnsRecord, Found, Zone } from './model.ts';
 import { lookUp } from './rules/lookup.ts';
 
 export type Transport = 'udp' | 'tcp';
@@ -16,13 +15,12 @@ export interface Forwarder {
   /** The answer to this very query, at most `limit` bytes. */
   forward(query: Query, limit: number): Promise<Buffer>;
   /** The end of a chain of aliases that leads out of the cluster. */
-  follow(target: string, query: Query): Promise<Pick<AnswerParts, 'rcode' | 'foreign'>>;
+  follow(target: string, query: Query): Promise<{ readonly rcode: Rcode; readonly answers: readonly DnsRecord[] }>;
 }
 
 export interface AnswererParts {
   readonly zone: Zone & { generation(): number };
   readonly forwarder: Forwarder;
-  readonly clock: Pick<Clock, 'now'>;
 }
 
 const largestMessage = 65_535;
@@ -68,7 +66,9 @@ export function createAnswerer({ zone, forwarder }: AnswererParts): Answerer {
     if (leadsTo !== undefined) {
       return forwarder
         .follow(leadsTo, query)
-        .then((rest) => encodeAnswer(query, { ...parts, ...rest }, limit));
+        .then(({ rcode: end, answers: rest }) =>
+          encodeAnswer(query, { ...parts, rcode: end, answers: [...answers, ...rest] }, limit),
+        );
     }
     const answer = encodeAnswer(query, parts, limit);
     // Answers of several records take turns, so they are made anew.

@@ -1,8 +1,9 @@
-// The doors of the DNS server: one address and port over UDP and TCP. Every buffer behind them is bounded.
+// The doors of the DNS server: one address and port over UDP and TCP.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import type { Answerer } from './answerer.ts';
+import { serveConnection } from './connection.ts';
 
 export interface Doors {
   readonly port: number;
@@ -10,9 +11,6 @@ export interface Doors {
 }
 
 const maxConnections = 256;
-const idleMs = 10_000;
-/** Questions of one connection that wait for somebody else's answer: then we stop reading. */
-const maxWaiting = 32;
 const receiveBufferBytes = 4 * 1024 * 1024;
 
 export interface DoorParts {
@@ -22,7 +20,12 @@ export interface DoorParts {
 
 /** Port 0 takes any free one, the same for both. Rejects with a line that names the address where it cannot be had. */
 export async function openDoors(address: string, port: number, parts: DoorParts): Promise<Doors> {
-  const tcp = createServer((socket) => serve(socket, parts.answerer));
+  const connections = new Set<Socket>();
+  const tcp = createServer((socket) => {
+    connections.add(socket);
+    socket.on('close', () => connections.delete(socket));
+    serveConnection(socket, parts.answerer);
+  });
   tcp.maxConnections = maxConnections;
   const udp = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4' });
   try {
@@ -31,7 +34,7 @@ export async function openDoors(address: string, port: number, parts: DoorParts)
     await listening(udp.bind(bound, address));
     tcp.on('error', parts.onError);
     answerDatagrams(udp, parts);
-    return { port: bound, close: () => close(tcp, udp) };
+    return { port: bound, close: () => close(tcp, udp, connections) };
   } catch (cause) {
     tcp.close();
     udp.close();
@@ -65,39 +68,8 @@ function answerDatagrams(udp: UdpSocket, { answerer, onError }: DoorParts): void
   });
 }
 
-/** One connection: questions with their length in front, answered in the order in which answers come (RFC 7766). */
-function serve(socket: Socket, answerer: Answerer): void {
-  let pending: Buffer = Buffer.alloc(0);
-  let waiting = 0;
-  const send = (answer: Buffer | undefined): void => {
-    if (!answer || socket.destroyed) return;
-    const length = Buffer.alloc(2);
-    length.writeUInt16BE(answer.length);
-    // A reader that does not read gets no more questions answered.
-    if (!socket.write(Buffer.concat([length, answer]))) socket.pause();
-  };
-  const resume = (): void => {
-    if (waiting < maxWaiting && socket.writableLength === 0) socket.resume();
-  };
-  const ask = (message: Buffer): void => {
-    const answer = answerer.answer(message, 'tcp');
-    if (!(answer instanceof Promise)) return send(answer);
-    if (++waiting >= maxWaiting) socket.pause();
-    void answer.then(send).then(() => {
-      waiting--;
-      resume();
-    });
-  };
-  socket.setTimeout(idleMs, () => socket.destroy());
-  socket.on('error', () => socket.destroy());
-  socket.on('drain', resume);
-  socket.on('data', (chunk: Buffer) => {
-    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-    while (pending.length >= 2 && pending.length >= 2 + pending.readUInt16BE(0)) {
-      const end = 2 + pending.readUInt16BE(0);
-      ask(pending.subarray(2, end));
-      pending = pending.subarray(end);
-    }
-  });
-  open.add(socket);
+function close(tcp: Server, udp: UdpSocket, connections: ReadonlySet<Socket>): Promise<void> {
+  for (const connection of connections) connection.destroy();
+  udp.close();
+  return new Promise((resolve) => tcp.close(() => resolve()));
 }

@@ -28,8 +28,8 @@ export interface AnswerParts {
   readonly answers?: readonly DnsRecord[];
   readonly authorities?: readonly DnsRecord[];
   readonly additionals?: readonly DnsRecord[];
-  /** Records as another server wrote them, behind our answers. Their owners are written out, never pointers. */
-  readonly foreign?: readonly Buffer[];
+  /** There is more than this. */
+  readonly isTruncated?: boolean;
 }
 
 export const headerBytes = 12;
@@ -122,11 +122,12 @@ export function encodeAnswer(query: Query, parts: AnswerParts, limit: number): B
     }
     return chunks.length - from;
   };
-  const wire = (records: readonly DnsRecord[] = []): Buffer[] => records.map((record) => encodeRecord(record, query.name));
-  const answers = [...wire(parts.answers), ...(parts.foreign ?? [])];
+  const wire = (records: readonly DnsRecord[] = []): Buffer[] =>
+    records.map((record) => encodeRecord(record, query.name));
+  const answers = wire(parts.answers);
   const authorities = wire(parts.authorities);
   const counts = [add(answers), add(authorities), add(wire(parts.additionals))] as const;
-  const isWhole = counts[0] === answers.length && counts[1] === authorities.length;
+  const isWhole = !parts.isTruncated && counts[0] === answers.length && counts[1] === authorities.length;
   if (option.length > 0) chunks.push(option);
   header.writeUInt16BE(query.id, 0);
   header.writeUInt16BE(flagsOf(query, parts) | (isWhole ? 0 : truncatedFlag), 2);
@@ -154,6 +155,11 @@ function encodeRecord(record: DnsRecord, asked: string): Buffer {
   const message = encode({ type: 'response', answers: [{ ...record, name: '.' } as Answer] });
   const owner = record.name === asked ? pointerToQuestion : encodeName(record.name);
   return Buffer.concat([owner, message.subarray(headerBytes + 1)]);
+}
+
+/** A question for another name, of the same type and class. */
+export function questionFor(name: string, { question }: Query): Buffer {
+  return Buffer.concat([encodeName(name), question.subarray(-4)]);
 }
 
 function encodeName(name: string): Buffer {

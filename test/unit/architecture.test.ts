@@ -63,6 +63,7 @@ function isDoor(to: string): boolean {
   return (
     /^(agent|proxy|controlplane)\/(main\.ts|config\/)/.test(to) ||
     /^controlplane\/pki\//.test(to) ||
+    /^controlplane\/dns\/(main|flags)\.ts$/.test(to) ||
     /^agent\/docker\//.test(to) ||
     /^agent\/network\//.test(to) ||
     /^cni\/main\.ts$/.test(to) ||

@@ -70,6 +70,18 @@ const proxier: Rule[] = [
   { verbs: ['list', 'watch'], groups: ['discovery.k8s.io'], resources: ['endpointslices'] },
 ];
 
+const dns: Rule[] = [
+  { verbs: ['list', 'watch'], groups: [''], resources: ['services', 'endpoints', 'namespaces', 'pods'] },
+  { verbs: ['list', 'watch'], groups: ['discovery.k8s.io'], resources: ['endpointslices'] },
+];
+
+/** Our own DNS server also announces itself: nobody deploys it. */
+const ownDns: Rule[] = [
+  ...dns,
+  { verbs: ['get', 'create'], groups: [''], resources: ['services'], namespace: 'kube-system' },
+  { verbs: ['get', ...write], groups: ['discovery.k8s.io'], resources: ['endpointslices'], namespace: 'kube-system' },
+];
+
 const scheduler: Rule[] = [
   eventsRule,
   leasesRule,
@@ -102,6 +114,8 @@ export const policy: readonly Grant[] = [
   { group: 'system:nodes', rules: nodes },
   { user: 'system:kube-proxy', rules: proxier },
   { user: 'system:serviceaccount:kube-system:kube-proxy', rules: proxier },
+  { user: 'system:kube-dns', rules: ownDns },
+  { user: 'system:serviceaccount:kube-system:coredns', rules: dns },
   { user: 'system:kube-scheduler', rules: scheduler },
   { user: 'system:kube-controller-manager', rules: controllerManager },
   {
