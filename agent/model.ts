@@ -1,6 +1,6 @@
 // The nouns that the agent's rooms share: data, and the interfaces that the loop hands from one room to another.
 import type { ConfigMap, Container, Pod, Secret, Service } from '../kube/types.ts';
-import type { BindMount, ContainerPhase, ContainerResources } from './docker/engine.ts';
+import type { BindMount, ContainerPhase, ContainerResources, ImageDetail } from './docker/engine.ts';
 
 // ---- what is wanted ----
 
@@ -108,6 +108,38 @@ export interface PodFacts {
   readonly rejection: Rejection | undefined;
   /** Everything of the pod is stopped, and will stay so. */
   readonly terminated: boolean;
+  /** Undefined: its containers have the resources that it asks for. */
+  readonly resize?: ResizeFacts | undefined;
+}
+
+/** How far a change of a pod's resources is. */
+export interface ResizeFacts {
+  /** The node has no room for it yet. */
+  readonly pending: WaitingReason | undefined;
+  /** Granted, and not all containers have it; the error where the last try failed. */
+  readonly inProgress: { readonly error: string | undefined } | undefined;
+}
+
+/** Room that something takes on a disk. */
+export interface DiskUsage {
+  readonly bytes: number;
+  readonly inodes: number;
+}
+
+/** What a running pod uses now: what eviction decides by. Disks are measured now and then; absent until they were. */
+export interface PodUsage {
+  readonly uid: string;
+  /** The working set: what cannot be taken back at once. */
+  readonly memoryBytes: number;
+  readonly processes: number;
+  readonly containers: readonly {
+    readonly name: string;
+    readonly memoryBytes: number;
+    /** The writable layer. */
+    readonly rootFs?: DiskUsage;
+    readonly logs?: DiskUsage;
+  }[];
+  readonly volumes: readonly (DiskUsage & { readonly name: string; readonly isOnDisk: boolean })[];
 }
 
 // ---- what to do ----
@@ -146,6 +178,8 @@ export type PodAction = { readonly because: string } & (
       /** Ids of containers that must have stopped first, within the same grace. */
       readonly after: readonly string[];
     }
+  /** Gives running containers, and their pod's cgroup, other resources. */
+  | { readonly do: 'ResizePod'; readonly containers: readonly ObservedContainer[] }
   | { readonly do: 'StopSandbox'; readonly sandbox: ObservedSandbox }
   | { readonly do: 'RemoveContainer'; readonly container: ObservedContainer }
   | { readonly do: 'RemoveSandbox'; readonly sandbox: ObservedSandbox }
@@ -174,6 +208,16 @@ export interface PodObjects {
 /** Mounts of one container, in the order the spec gives them. */
 export type ContainerMounts = readonly BindMount[];
 
+/** What a container's mounts depend on besides its spec. */
+export interface MountContext {
+  /** For subPathExpr. */
+  readonly env: Readonly<Record<string, string>>;
+  /** By volume: the image that an image volume shows, present on this node. */
+  readonly images?: ReadonlyMap<string, MountedImage>;
+}
+
+export type MountedImage = Pick<ImageDetail, 'id' | 'layers'>;
+
 /** A pod's volumes: made ready before its containers, gone before the pod is. */
 export interface Volumes {
   /** Makes every volume that the pod's containers use ready. Repeatable. Throws `VolumeError` where one cannot be (yet). */
@@ -182,7 +226,7 @@ export interface Volumes {
   mountsFor(
     desired: DesiredPod,
     container: Container,
-    env: Readonly<Record<string, string>>,
+    context: MountContext,
     signal: AbortSignal,
   ): Promise<ContainerMounts>;
   /** Unmounts and removes all of a pod's volumes; logs and last words stay. Repeatable; throws while one is busy. */
@@ -216,6 +260,7 @@ export interface PodEvent {
   readonly message: string;
   /** The field path of the container it is about: "spec.containers{web}". */
   readonly container?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** The pod's network: attached once its sandbox runs, released once it does not. */

@@ -1,5 +1,5 @@
 // Control groups, version 1 and 2: make, limit, remove. Names are paths below the mount, without the controller.
-import { mkdir, readdir, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface CgroupLimits {
@@ -17,6 +17,15 @@ export interface Cgroups {
   ensure(path: string, limits: CgroupLimits): Promise<void>;
   /** Removes it with its empty children; gone already is fine. Throws EBUSY while processes are in it. */
   remove(path: string): Promise<void>;
+  /** What it holds and may hold; undefined where it is not there. */
+  memory(path: string): Promise<CgroupMemory | undefined>;
+}
+
+export interface CgroupMemory {
+  /** Usage less the file cache that nobody touched lately. */
+  readonly workingSetBytes: number;
+  /** Undefined: not limited. */
+  readonly limitBytes: number | undefined;
 }
 
 const periodMicros = 100_000;
@@ -52,6 +61,8 @@ function unified(mount: string): Cgroups {
       await writeFile(join(at, 'memory.max'), memoryBytes === 0 ? 'max' : `${memoryBytes}`);
     },
     remove: (path) => removeTree(join(mount, path)),
+    memory: (path) =>
+      readMemory(join(mount, path), { usage: 'memory.current', limit: 'memory.max', idle: 'inactive_file' }),
   };
 }
 
@@ -70,7 +81,36 @@ function legacy(mount: string): Cgroups {
     remove: async (path) => {
       for (const hierarchy of await readdir(mount)) await removeTree(join(mount, hierarchy, path));
     },
+    memory: (path) =>
+      readMemory(join(mount, 'memory', path), {
+        usage: 'memory.usage_in_bytes',
+        limit: 'memory.limit_in_bytes',
+        idle: 'total_inactive_file',
+      }),
   };
+}
+
+/** Version 1 says "no limit" with the largest multiple of a page, version 2 with a word. */
+const unlimitedBytes = 2 ** 60;
+
+async function readMemory(
+  directory: string,
+  names: { readonly usage: string; readonly limit: string; readonly idle: string },
+): Promise<CgroupMemory | undefined> {
+  try {
+    const [usage = '', limit = '', statistics = ''] = await Promise.all(
+      [names.usage, names.limit, 'memory.stat'].map((name) => readFile(join(directory, name), 'utf8')),
+    );
+    const idleBytes = Number(new RegExp(`^${names.idle} (\\d+)$`, 'm').exec(statistics)?.[1] ?? 0);
+    const limitBytes = Number(limit);
+    return {
+      workingSetBytes: Math.max(0, Number(usage) - idleBytes),
+      limitBytes: Number.isFinite(limitBytes) && limitBytes < unlimitedBytes ? limitBytes : undefined,
+    };
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** Files in it are the kernel's and go with it; directories go from the leaves up. */

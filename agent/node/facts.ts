@@ -1,6 +1,6 @@
 // Looks at the machine: what never changes once, what does cheaply from /proc, /sys and statfs.
 import { lookup } from 'node:dns/promises';
-import { readdir, readFile, statfs } from 'node:fs/promises';
+import { readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { networkInterfaces, release } from 'node:os';
 import { readIfExists } from '../../host/files.ts';
 import type { AddressFacts } from './rules/addresses.ts';
@@ -14,6 +14,8 @@ import {
   parseOsName,
   parseTaskCount,
 } from './rules/proc.ts';
+import type { DiskLayout } from './rules/ranking.ts';
+import type { SignalName } from './rules/thresholds.ts';
 
 /** What stays the same until the next boot. */
 export interface Machine {
@@ -80,23 +82,36 @@ export async function readFileSystem(path: string): Promise<FileSystem> {
   };
 }
 
-export interface Signals {
-  readonly memory: MemoryFacts;
-  readonly storageBytes: number;
-  readonly signals: Readonly<Record<string, Signal>>;
+/** Where the signals are read. */
+export interface SignalPlaces {
+  /** The agent's own: pods' volumes and logs. */
+  readonly rootDir: string;
+  /** The engine's: images and layers. */
+  readonly imageDir: string;
+  /** All pods together; undefined where they are not counted. */
+  readonly pods: () => Promise<
+    { readonly workingSetBytes: number; readonly limitBytes: number | undefined } | undefined
+  >;
 }
 
-/** The eviction signals. `rootDir` is the agent's, `imageDir` the engine's. */
-export async function readSignals(rootDir: string, imageDir: string): Promise<Signals> {
-  const [memory, node, images, loadavg, pidMax] = await Promise.all([
+export interface SignalsRead {
+  readonly signals: Readonly<Partial<Record<SignalName, Signal>>>;
+  readonly layout: DiskLayout;
+}
+
+/** The eviction signals. */
+export async function readSignals({ rootDir, imageDir, pods }: SignalPlaces): Promise<SignalsRead> {
+  const [memory, ofPods, node, images, loadavg, pidMax, [one, other]] = await Promise.all([
     readMemory(),
+    pods(),
     readFileSystem(rootDir),
     readFileSystem(imageDir),
     readFile('/proc/loadavg', 'utf8'),
     readFile('/proc/sys/kernel/pid_max', 'utf8'),
+    Promise.all([stat(rootDir), stat(imageDir)]),
   ]);
   const pids = Number(pidMax);
-  const signals: Record<string, Signal> = {
+  const signals: Partial<Record<SignalName, Signal>> = {
     'memory.available': { available: memory.availableBytes, capacity: memory.totalBytes },
     'nodefs.available': node.bytes,
     'imagefs.available': images.bytes,
@@ -105,7 +120,11 @@ export async function readSignals(rootDir: string, imageDir: string): Promise<Si
   // File systems without a fixed number of inodes (btrfs) report none at all.
   if (node.inodes.capacity > 0) signals['nodefs.inodesFree'] = node.inodes;
   if (images.inodes.capacity > 0) signals['imagefs.inodesFree'] = images.inodes;
-  return { memory, storageBytes: node.bytes.capacity, signals };
+  if (ofPods?.limitBytes !== undefined) {
+    const capacity = ofPods.limitBytes;
+    signals['allocatableMemory.available'] = { available: capacity - ofPods.workingSetBytes, capacity };
+  }
+  return { signals, layout: one.dev === other.dev ? 'shared' : 'split' };
 }
 
 /** The addresses that `name` resolves to; none where it does not within two seconds. */

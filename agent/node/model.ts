@@ -6,6 +6,7 @@ import type { Taint } from '../../kube/types.ts';
 import type { Engine } from '../docker/engine.ts';
 import type { EventSink } from '../model.ts';
 import type { CapacityPlan } from './rules/capacity.ts';
+import type { Pressure } from './rules/pressure.ts';
 
 export interface NodeConfig extends CapacityPlan {
   readonly nodeName: string;
@@ -28,7 +29,6 @@ export interface NodeConfig extends CapacityPlan {
   readonly leaseSeconds: number;
   readonly statusUpdateMs: number;
   readonly statusReportMs: number;
-  readonly pressureTransitionMs: number;
 }
 
 export interface NodeParts {
@@ -38,6 +38,8 @@ export interface NodeParts {
   readonly events: EventSink;
   readonly clock: Clock;
   readonly log: Log;
+  /** What the node runs short of; nothing where it is not given. */
+  readonly pressure?: () => Pressure;
   /** Why containers cannot be run now ("container runtime is down"); undefined when they can. */
   readonly runtimeError: () => string | undefined;
   /** Why pods get no network now ("cni config uninitialized"); undefined when they do. */

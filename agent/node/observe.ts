@@ -2,14 +2,14 @@
 import { arch } from 'node:os';
 import type { NodeStatus } from '../../kube/types.ts';
 import type { EngineInfo, ImageSummary } from '../docker/engine.ts';
-import { readInterfaces, readMachine, readSignals, resolveName } from './facts.ts';
+import { readFileSystem, readInterfaces, readMachine, readMemory, resolveName } from './facts.ts';
 import type { NodeParts } from './model.ts';
 import { chooseNodeIps } from './rules/addresses.ts';
 import { capacityOf, checkReservations } from './rules/capacity.ts';
 import { networkError } from './rules/conditions.ts';
 import { nodeImages } from './rules/images.ts';
 import { architectureOf } from './rules/labels.ts';
-import { observePressure, type PressureSeen, pressureOf } from './rules/pressure.ts';
+import { noPressure } from './rules/pressure.ts';
 import { deriveNodeStatus } from './rules/status.ts';
 
 export interface Observer {
@@ -30,11 +30,11 @@ const nowText = (ms: number): string => new Date(ms).toISOString().replace(/\.\d
 export async function createObserver(parts: NodeParts): Promise<Observer> {
   const { config, engine, clock, log } = parts;
   const machine = await readMachine();
-  const resolved = await resolveName(config.nodeName);
+  // An unreachable resolver costs seconds, and a configured address needs none.
+  const resolved = config.nodeIps.length > 0 ? [] : await resolveName(config.nodeName);
   let info: EngineInfo | undefined;
   let images: readonly ImageSummary[] = [];
   let engineAskedMs = Number.NEGATIVE_INFINITY;
-  let seen: PressureSeen = {};
 
   async function chooseIps(): Promise<readonly string[]> {
     const { nodeName, nodeIps: configured } = config;
@@ -46,9 +46,9 @@ export async function createObserver(parts: NodeParts): Promise<Observer> {
     throw new RangeError(
       `Cannot choose an address for node "${config.nodeName}": it resolves to none of this host's and there is no default route; set --node-ip`,
     );
-  const first = await readSignals(config.rootDir, config.rootDir);
+  const storage = async (): Promise<number> => (await readFileSystem(config.rootDir)).bytes.capacity;
   const own = capacityOf(
-    { ...machine, memoryBytes: first.memory.totalBytes, storageBytes: first.storageBytes },
+    { ...machine, memoryBytes: (await readMemory()).totalBytes, storageBytes: await storage() },
     config,
   );
   checkReservations(own, config);
@@ -86,9 +86,7 @@ export async function createObserver(parts: NodeParts): Promise<Observer> {
     capacity: () => own,
     status: async (api) => {
       await askEngine();
-      const { memory, storageBytes, signals } = await readSignals(config.rootDir, info?.dataRoot ?? config.rootDir);
-      const nowMs = clock.now();
-      seen = observePressure(signals, config.evictionHard, seen, nowMs);
+      const [memory, storageBytes] = await Promise.all([readMemory(), storage()]);
       const facts = {
         nodeName: config.nodeName,
         ips: await addresses(),
@@ -104,9 +102,9 @@ export async function createObserver(parts: NodeParts): Promise<Observer> {
         engine: info,
         images: nodeImages(images, config.maxImages),
         declaredFeatures: config.declaredFeatures,
-        health: { pressure: pressureOf(seen, nowMs, config.pressureTransitionMs), errors: errors() },
+        health: { pressure: parts.pressure?.() ?? noPressure, errors: errors() },
       };
-      return deriveNodeStatus(facts, config, api, nowText(nowMs));
+      return deriveNodeStatus(facts, config, api, nowText(clock.now()));
     },
   };
 }

@@ -68,7 +68,11 @@ export function createEventSink(client: ApiClient, nodeName: string, log: Log, c
     const at = timeText(atMs);
     // As upstream names them: the object and the time in nanoseconds; the counter keeps those of one moment apart.
     const stamp = (BigInt(atMs) * 1_000_000n + (names++ % 1_000_000n)).toString(16);
-    const metadata = { name: `${about.name}.${stamp}`, namespace: about.namespace || 'default' };
+    const metadata = {
+      name: `${about.name}.${stamp}`,
+      namespace: about.namespace || 'default',
+      ...(event.annotations ? { annotations: { ...event.annotations } } : {}),
+    };
     return {
       apiVersion: 'v1',
       kind: 'Event',

@@ -1,16 +1,8 @@
-// Whether the node runs short: signals against hard eviction thresholds.
+// Whether the node runs short, and for how long it is said to.
 import { parseQuantity, value } from '../../../kube/quantity.ts';
 
 /** Signal name → "100Mi" or "10%". */
 export type Thresholds = Readonly<Record<string, string>>;
-
-export const defaultThresholds: Thresholds = {
-  'memory.available': '100Mi',
-  'nodefs.available': '10%',
-  'nodefs.inodesFree': '5%',
-  'imagefs.available': '15%',
-  'imagefs.inodesFree': '5%',
-};
 
 /** What is left of something, and how much of it there is. */
 export interface Signal {
@@ -20,6 +12,7 @@ export interface Signal {
 
 export type PressureKind = 'memory' | 'disk' | 'pid';
 export type Pressure = Readonly<Record<PressureKind, boolean>>;
+export const noPressure: Pressure = { memory: false, disk: false, pid: false };
 
 /** When each kind was last seen. */
 export type PressureSeen = Readonly<Partial<Record<PressureKind, number>>>;
@@ -31,21 +24,11 @@ export function bytesOf(threshold: string | undefined, capacity: number): number
   return value(parseQuantity(threshold));
 }
 
-function kindOf(signal: string): PressureKind {
-  return signal.startsWith('memory') ? 'memory' : signal.startsWith('pid') ? 'pid' : 'disk';
-}
-
-export function observePressure(
-  signals: Readonly<Record<string, Signal>>,
-  thresholds: Thresholds,
-  seen: PressureSeen,
-  nowMs: number,
-): PressureSeen {
-  const met = Object.entries(signals).filter(
-    ([name, { available, capacity }]) => available < bytesOf(thresholds[name], capacity),
-  );
-  return { ...seen, ...Object.fromEntries(met.map(([name]) => [kindOf(name), nowMs])) };
-}
+/** The kinds that are seen now, beside what was seen before. */
+export const notePressure = (kinds: readonly PressureKind[], seen: PressureSeen, nowMs: number): PressureSeen => ({
+  ...seen,
+  ...Object.fromEntries(kinds.map((kind) => [kind, nowMs])),
+});
 
 /** A pressure lasts until it has not been seen for the whole transition period: nodes must not flap. */
 export function pressureOf(seen: PressureSeen, nowMs: number, transitionMs: number): Pressure {

@@ -23,7 +23,6 @@ const config: NodeConfig = {
   leaseSeconds: 40,
   statusUpdateMs: 10_000,
   statusReportMs: 300_000,
-  pressureTransitionMs: 300_000,
   maxPods: 110,
   podsPerCore: 0,
   systemReserved: {},
