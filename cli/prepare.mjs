@@ -2,7 +2,7 @@
 // Plain JavaScript for Node.js 20, because it runs before anything is installed.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -110,7 +110,20 @@ function installNpmPackages() {
   return `installed, Node.js ${execFileSync(join(root, 'node_modules/.bin/node'), ['--version'], { encoding: 'utf8' }).trim()}`;
 }
 
+/** The bundles are as new as everything that they are made of. */
+function isBuilt() {
+  const bundle = join(root, 'dist', 'nodelet.cjs');
+  if (!existsSync(bundle)) return false;
+  const builtAtMs = statSync(bundle).mtimeMs;
+  const folders = ['agent', 'proxy', 'cni', 'controlplane', 'kube', 'host', 'cli'];
+  const sources = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, name)),
+  );
+  return [stamp, ...sources].every((path) => statSync(path).mtimeMs <= builtAtMs);
+}
+
 function build() {
+  if (isBuilt()) return '';
   const result = spawnSync(join(root, 'node_modules/.bin/node'), [join(root, 'cli/build.ts')], {
     cwd: root,
     encoding: 'utf8',
