@@ -7,6 +7,8 @@ import { createTransport, type Transport } from './transport.ts';
 
 /** Docker 20.10's: everything that we use is in it. */
 const oldestApi = '1.41';
+/** Docker 28's: knows image mounts and says how far read-only reaches. */
+const newerApi = '1.48';
 const questionDeadlineMs = 10_000;
 
 interface WireVersion {
@@ -77,10 +79,11 @@ export async function connectEngine(socketPath: string, signal?: AbortSignal): P
     });
   }
   const transport = createTransport(socketPath, apiVersion);
+  const newer = compareVersions(first.ApiVersion, newerApi) < 0 ? transport : createTransport(socketPath, newerApi);
   return {
     // Asked anew each time: an engine may be upgraded under us.
     info: async (asking) => infoOf(transport, await ask(transport, asking), apiVersion, asking),
-    ...createContainerCalls(transport),
+    ...createContainerCalls(transport, newer),
     ...createImageCalls(transport),
     ...createStreams(transport),
   };

@@ -31,7 +31,8 @@ async function unless(isFine: (error: unknown) => boolean, call: Promise<unknown
 
 const isNotModified = (error: unknown): boolean => error instanceof EngineError && error.reason === 'NotModified';
 
-export function createContainerCalls(transport: Transport): ContainerMethods {
+/** `newer` speaks a version that knows more kinds of mounts, where the engine does. */
+export function createContainerCalls(transport: Transport, newer = transport): ContainerMethods {
   return {
     listContainers: async (labels, signal) => {
       const label = Object.entries(labels).map(([name, value]) => (value === '' ? name : `${name}=${value}`));
@@ -52,7 +53,7 @@ export function createContainerCalls(transport: Transport): ContainerMethods {
     },
 
     createContainer: async (plan, signal) => {
-      const created = await transport.json<{ Id: string }>({
+      const created = await (wire.needsNewApi(plan) ? newer : transport).json<{ Id: string }>({
         what: `Cannot create container "${plan.name}"`,
         method: 'POST',
         path: '/containers/create',

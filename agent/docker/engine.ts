@@ -83,6 +83,10 @@ export interface BindMount {
   readonly containerPath: string;
   readonly readOnly: boolean;
   readonly propagation: 'rprivate' | 'rslave' | 'rshared';
+  /** Mounts below it are read-only as well. Needs Docker 25. */
+  readonly isRecursivelyReadOnly?: boolean;
+  /** The id of an image that is mounted instead of a path of the host: `hostPath` is then one in it, "" for all. Needs Docker 28. */
+  readonly imageId?: string;
 }
 
 /** Everything that a container is created from. What is absent is left to the engine's default. */
@@ -184,6 +188,8 @@ export interface ImageDetail extends ImageSummary {
   readonly env: readonly string[];
   readonly workingDir: string;
   readonly stopSignal: string;
+  /** Directories of this host that make up its file system, the uppermost first. Absent where it does not lie in such ones. */
+  readonly layers?: readonly string[];
 }
 
 export interface RegistryCredentials {

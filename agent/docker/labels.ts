@@ -21,6 +21,8 @@ export const labels = {
   node: 'io.nodelet.node',
   /** Ours: the image as the spec named it. The engine only keeps what it was created from. */
   image: 'io.nodelet.image',
+  /** Ours: the pod whose image volume keeps the image here. Such a container never runs. */
+  holdsImageFor: 'io.nodelet.holds-image-for',
   /** Ours: what a successor has to wait after this one's end, so that a crash loop outlives the agent. */
   backOff: 'io.nodelet.back-off-seconds',
 } as const;

@@ -1,5 +1,6 @@
 // Docker's JSON and our nouns: pure translation in both directions.
 import type {
+  BindMount,
   ContainerDetail,
   ContainerPhase,
   ContainerPlan,
@@ -57,6 +58,7 @@ export interface WireImage {
   RepoTags: string[] | null;
   RepoDigests: string[] | null;
   Size: number;
+  GraphDriver?: { Name: string; Data: Record<string, string> | null };
   Config?: {
     User?: string;
     Entrypoint?: string[] | null;
@@ -133,7 +135,14 @@ export function toImage(wire: WireImage): ImageDetail {
     env: config?.Env ?? [],
     workingDir: config?.WorkingDir ?? '',
     stopSignal: config?.StopSignal ?? '',
+    ...layersOf(wire),
   };
+}
+
+function layersOf({ GraphDriver: driver }: WireImage): Pick<ImageDetail, 'layers'> {
+  const { UpperDir: upper, LowerDir: lower } = driver?.Data ?? {};
+  if (driver?.Name !== 'overlay2' || !upper) return {};
+  return { layers: [upper, ...(lower ? lower.split(':') : [])] };
 }
 
 export function toImageSummary(wire: WireImage): ImageSummary {
@@ -169,6 +178,23 @@ export function toWireResources(of: ContainerResources): Record<string, number> 
   };
 }
 
+/** Whether the container has a mount that only newer versions of the API know. */
+export function needsNewApi({ mounts }: ContainerPlan): boolean {
+  return mounts?.some(({ imageId, isRecursivelyReadOnly }) => imageId !== undefined || isRecursivelyReadOnly) ?? false;
+}
+
+/** The newer API makes every read-only bind recursive unless told otherwise, the older one cannot be told. */
+function toWireMount(mount: BindMount, isNewApi: boolean): Record<string, unknown> {
+  const { hostPath, containerPath, readOnly, propagation, imageId, isRecursivelyReadOnly } = mount;
+  if (imageId !== undefined) {
+    const part = hostPath === '' ? {} : { ImageOptions: { Subpath: hostPath } };
+    return { Type: 'image', Source: imageId, Target: containerPath, ReadOnly: true, ...part };
+  }
+  const recursion = isRecursivelyReadOnly ? { ReadOnlyForceRecursive: true } : { ReadOnlyNonRecursive: true };
+  const options = { Propagation: propagation, ...(isNewApi && readOnly ? recursion : {}) };
+  return { Type: 'bind', Source: hostPath, Target: containerPath, ReadOnly: readOnly, BindOptions: options };
+}
+
 /** The body of POST /containers/create. Absent keys are left out by JSON. */
 export function toCreateBody(plan: ContainerPlan): Record<string, unknown> {
   return {
@@ -194,13 +220,7 @@ export function toCreateBody(plan: ContainerPlan): Record<string, unknown> {
       UTSMode: plan.utsMode,
       CgroupnsMode: plan.cgroupnsMode,
       CgroupParent: plan.cgroupParent,
-      Mounts: plan.mounts?.map((mount) => ({
-        Type: 'bind',
-        Source: mount.hostPath,
-        Target: mount.containerPath,
-        ReadOnly: mount.readOnly,
-        BindOptions: { Propagation: mount.propagation },
-      })),
+      Mounts: plan.mounts?.map((mount) => toWireMount(mount, needsNewApi(plan))),
       Devices: plan.devices?.map((device) => ({
         PathOnHost: device.hostPath,
         PathInContainer: device.containerPath,

@@ -1,8 +1,10 @@
 // The deeds: each step of a plan, handed to the rooms that can do it.
 import type { Clock } from '../../host/clock.ts';
+import type { Container, Pod } from '../../kube/types.ts';
 import { type Containers, identityOfPod } from '../containers/containers.ts';
 import { ContainerStartError } from '../containers/errors.ts';
 import type { LogLinks } from '../containers/log-links.ts';
+import type { ImageDetail } from '../docker/engine.ts';
 import { ImageError } from '../images/errors.ts';
 import type { Images } from '../images/images.ts';
 import type { EventSink, ObservedPod, PodAction, Volumes } from '../model.ts';
@@ -113,6 +115,19 @@ export function createHandlers(parts: HandlerParts): Handlers {
       try {
         if (desired) await volumes.ensure(desired, signal);
       } catch (error) {
+  /** Pulled like the container's own; by volume. */
+  async function mountedImages(pod: Pod, container: Container, signal: AbortSignal): Promise<Map<string, ImageDetail>> {
+    const found = new Map<string, ImageDetail>();
+    for (const { name, image } of pod.spec.volumes ?? []) {
+      if (!image || !container.volumeMounts?.some((mount) => mount.name === name)) continue;
+      const { reference = '', pullPolicy: imagePullPolicy } = image;
+      const wanted = { name: container.name, image: reference, ...(imagePullPolicy ? { imagePullPolicy } : {}) };
+      // Its events are about the pod, not about one of its containers.
+      found.set(name, await images.ensure({ pod, container: wanted, field: '' }, signal));
+    }
+    return found;
+  }
+
         memory.areVolumesDue = true;
         throw error;
       }
@@ -155,11 +170,13 @@ export function createHandlers(parts: HandlerParts): Handlers {
           image,
           downward: { nodeName: node.name, hostIps: node.hostIps(), podIps, allocatable: node.allocatable() },
           podFiles: await sandboxes.files(pod, podIps, taken),
-          mounts: (env) => (desired ? volumes.mountsFor(desired, container, env, signal) : Promise.resolve([])),
+          mounts: (env) =>
+            desired ? volumes.mountsFor(desired, container, { env, images: mounted }, signal) : Promise.resolve([]),
         },
         signal,
       );
     },
+      const mounted = await mountedImages(pod, container, signal);
 
     backOff: ({ desired, uid }, { wish, delaySeconds }) => {
       const { name } = wish.container;

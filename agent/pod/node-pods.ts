@@ -110,10 +110,10 @@ const allocatableOf =
     (node.node()?.status?.allocatable as Record<string, string> | undefined) ?? node.capacity();
 
 function nodeVolumes(parts: NodePodsParts): VolumesRoom {
-  const { config, objects, node, events, client, clock, log } = parts;
+  const { config, engine, objects, node, events, client, clock, log } = parts;
   const labels = (): Readonly<Record<string, string>> => node.node()?.metadata.labels ?? {};
   const about = { name: config.nodeName, labels, allocatable: allocatableOf(parts) };
-  return createVolumes({ rootDir: config.rootDir, node: about, objects, events, client, clock, log });
+  return createVolumes({ rootDir: config.rootDir, node: about, objects, events, client, engine, clock, log });
 }
 
 function nodeObserver({ config, engine, network }: NodePodsParts): Observer {

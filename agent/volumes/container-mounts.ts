@@ -2,7 +2,8 @@
 import type { Log } from '../../host/log.ts';
 import type { Container, VolumeMount } from '../../kube/types.ts';
 import type { BindMount } from '../docker/engine.ts';
-import { type DesiredPod, VolumeError } from '../model.ts';
+import { type DesiredPod, type MountContext, VolumeError } from '../model.ts';
+import type { ImageVolumes } from './image.ts';
 import type { PodLayout } from './layout.ts';
 import { planMount } from './rules/mount-plan.ts';
 import { bindSubPath, ensureSubPath } from './sub-path.ts';
@@ -10,10 +11,11 @@ import { bindSubPath, ensureSubPath } from './sub-path.ts';
 export interface ContainerMountsParts {
   readonly desired: DesiredPod;
   readonly container: Container;
-  readonly env: Readonly<Record<string, string>>;
+  readonly context: MountContext;
   readonly layout: PodLayout;
   /** Where the pod's volumes lie, by name. */
   readonly directories: ReadonlyMap<string, string>;
+  readonly images: ImageVolumes;
   readonly log: Log;
 }
 
@@ -23,7 +25,7 @@ export async function containerMounts(parts: ContainerMountsParts, signal: Abort
   for (const [index, mount] of (parts.container.volumeMounts ?? []).entries()) {
     signal.throwIfAborted();
     try {
-      mounts.push(await bindOf(parts, mount, index));
+      mounts.push(await bindOf(parts, mount, index, signal));
     } catch (error) {
       throw new VolumeError(mount.name, error instanceof Error ? error.message : String(error), error);
     }
@@ -31,16 +33,25 @@ export async function containerMounts(parts: ContainerMountsParts, signal: Abort
   return mounts;
 }
 
-async function bindOf(parts: ContainerMountsParts, mount: VolumeMount, index: number): Promise<BindMount> {
-  const { desired, container, env, directories } = parts;
+async function bindOf(
+  parts: ContainerMountsParts,
+  mount: VolumeMount,
+  index: number,
+  signal: AbortSignal,
+): Promise<BindMount> {
+  const { desired, container, context, directories, images, layout } = parts;
   const volume = desired.pod.spec.volumes?.find(({ name }) => name === mount.name);
+  const image = context.images?.get(mount.name);
   const directory = directories.get(mount.name);
-  if (!volume || directory === undefined) {
+  if (!volume || (!image && directory === undefined)) {
     throw new Error(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
   }
-  const { subPath, ...plan } = planMount(container, mount, volume, env);
-  const hostPath = subPath === '' ? directory : await bindPart(parts, mount, index, directory, subPath);
-  return { hostPath, ...plan };
+  const { subPath, ...plan } = planMount(container, mount, volume, context.env);
+  if (image && (await images.areEngines(signal))) return { ...plan, hostPath: subPath, imageId: image.id };
+  const root = image ? await images.ensure(desired.uid, layout.volume('image', mount.name), image, signal) : directory;
+  const hostPath = subPath === '' ? (root ?? '') : await bindPart(parts, mount, index, root ?? '', subPath);
+  // The mount itself is read-only and runs no programs; an engine that made it read-only again would forget the latter.
+  return { hostPath, ...plan, ...(image ? { readOnly: false } : {}) };
 }
 
 /** The pod's words say only that it failed; the log says why: a pod must not learn of the host through its events. */

@@ -20,6 +20,7 @@ export type Plugin =
   | 'downward-api'
   | 'host-path'
   | 'local-volume'
+  | 'image'
   | 'nfs';
 
 /** Volumes whose content is ours alone and goes with the pod. Of every other only the empty mount point is ours. */
@@ -29,6 +30,7 @@ export const ownedPlugins: ReadonlySet<string> = new Set<Plugin>([
   'secret',
   'projected',
   'downward-api',
+  'image',
 ]);
 
 const pluginPrefix = 'kubernetes.io~';
@@ -43,6 +45,7 @@ export interface PodLayout {
   readonly volumes: string;
   readonly subPaths: string;
   readonly plugins: string;
+  readonly imageVolumes: string;
   volume(plugin: Plugin, name: string): string;
   /** Says that an emptyDir has been set up once: its content is the pod's from then on. */
   readyMarker(name: string): string;
@@ -65,6 +68,7 @@ export function podLayout(rootDir: string, uid: string): PodLayout {
     volumes,
     subPaths,
     plugins,
+    imageVolumes: join(volumes, `${pluginPrefix}image`),
     volume: (plugin, name) => join(volumes, `${pluginPrefix}${plugin}`, volumeName(name)),
     readyMarker: (name) => join(plugins, `${pluginPrefix}empty-dir`, volumeName(name), 'ready'),
     subPath: (volume, container, index) =>

@@ -10,12 +10,13 @@ import { isWrittenOnce } from './atomic-writer.ts';
 import { createClaims } from './claims.ts';
 import { containerMounts } from './container-mounts.ts';
 import { withDeadline } from './deadline.ts';
+import { createImageVolumes, type ImageEngine } from './image.ts';
 import { type PodLayout, podLayout, podsDirectory } from './layout.ts';
 import { keepFresh } from './refresher.ts';
 import { namesIn } from './removal.ts';
 import { claimNameOf } from './rules/claims.ts';
 import type { Allocatable } from './rules/downward.ts';
-import { isWritten, usedVolumes } from './rules/kinds.ts';
+import { isWritten, readiedVolumes, usedVolumes } from './rules/kinds.ts';
 import { type SetUpSources, setUpVolume } from './set-up.ts';
 import { removePodDirectory, tearDownVolumes } from './tear-down.ts';
 import { createTurns } from './turns.ts';
@@ -37,6 +38,8 @@ export interface VolumesParts {
   readonly clock: Clock;
   /** For claims; without it pods that have one wait. */
   readonly client?: ApiClient;
+  /** For image volumes; without it pods that have one wait. */
+  readonly engine?: ImageEngine;
 }
 
 export interface VolumesRoom extends Volumes {
@@ -58,6 +61,7 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
   const { objects, node, events, log, clock, client } = parts;
   const claims = client && createClaims(client, () => ({ name: node.name, labels: node.labels() }));
   const sources: SetUpSources = { objects, claims, allocatable: () => node.allocatable(), now: () => clock.now() };
+  const images = createImageVolumes(parts.engine, node.name);
   const turns = createTurns();
   const pods = new Map<string, KnownPod>();
   const rootDir = onceItWorks(() => prepareRoot(parts.rootDir));
@@ -95,7 +99,7 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
     const directories = pods.get(uid)?.directories ?? new Map<string, string>();
     const known: KnownPod = { pod, directories, refreshedAtMs: clock.now() };
     pods.set(uid, known);
-    const outcomes = usedVolumes(pod).map(async (volume) => {
+    const outcomes = readiedVolumes(pod).map(async (volume) => {
       const error = await setUpOne(known, volume, layout, signal);
       unmounted.delete(volume.name);
       return error;
@@ -129,24 +133,26 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
   ): Promise<void> {
     return turns.take(uid, async () => {
       pods.delete(uid);
-      await remove(await layoutOf(uid), signal);
+      const layout = await layoutOf(uid);
+      await images.release(uid, layout, signal);
+      await remove(layout, signal);
       claims?.release(uid);
     });
   }
 
   return {
     async ensure(desired, signal) {
-      const unmounted = new Set(usedVolumes(desired.pod).map(({ name }) => name));
+      const unmounted = new Set(readiedVolumes(desired.pod).map(({ name }) => name));
       if (unmounted.size === 0) return;
       const work = turns.take(desired.uid, () => setUpAll(desired, unmounted, signal));
       const late = (): VolumeError => notInTime([...unmounted].toSorted());
       await withDeadline(work, { clock, milliseconds: deadlineMs, late }, signal);
     },
-    mountsFor: (desired, container, env, signal) =>
+    mountsFor: (desired, container, context, signal) =>
       turns.take(desired.uid, async () => {
         const directories = pods.get(desired.uid)?.directories ?? new Map<string, string>();
         const layout = await layoutOf(desired.uid);
-        return containerMounts({ desired, container, env, layout, directories, log }, signal);
+        return containerMounts({ desired, container, context, layout, directories, images, log }, signal);
       }),
     remove: (uid, signal) => takeAway(uid, tearDownVolumes, signal),
     forget: (uid, signal) => takeAway(uid, removePodDirectory, signal),

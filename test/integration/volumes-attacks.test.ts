@@ -52,7 +52,7 @@ function mounting(mount: Partial<VolumeMount>, volume: Volume = { name: 'data', 
 async function mountsOf(desired: DesiredPod, env: Record<string, string> = {}) {
   const [first] = desired.pod.spec.containers;
   if (!first) throw new Error('no container');
-  return bed.volumes.mountsFor(desired, first, env, never);
+  return bed.volumes.mountsFor(desired, first, { env }, never);
 }
 
 /** An emptyDir that a pod has filled with `fill`, and the mounts that its container then gets. */

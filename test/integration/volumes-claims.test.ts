@@ -56,7 +56,7 @@ function claiming(claimName: string): DesiredPod {
 async function hostPathOf(desired: DesiredPod): Promise<string> {
   const [first] = desired.pod.spec.containers;
   if (!first) throw new Error('no container');
-  const [mount] = await bed.volumes.mountsFor(desired, first, {}, never);
+  const [mount] = await bed.volumes.mountsFor(desired, first, { env: {} }, never);
   return mount?.hostPath ?? '';
 }
 

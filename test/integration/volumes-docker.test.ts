@@ -34,7 +34,7 @@ const bindFlag = ({ hostPath, containerPath, readOnly, propagation }: BindMount)
 async function start(desired: DesiredPod, ...flags: string[]): Promise<string[]> {
   await bed.volumes.ensure(desired, never);
   for (const one of desired.pod.spec.containers) {
-    const mounts = await bed.volumes.mountsFor(desired, one, {}, never);
+    const mounts = await bed.volumes.mountsFor(desired, one, { env: {} }, never);
     const id = await docker(
       'run',
       '-d',
@@ -107,12 +107,12 @@ test('a link that one container makes shows the next one nothing of the host', a
   await inside(id, `ln -s ${bed.outside} /data/x; ln -s / /data/root`);
   const both = desiredPod({ volumes, containers: [evil, victim] });
   await bed.volumes.ensure(both, never);
-  await assert.rejects(bed.volumes.mountsFor(both, victim, {}, never), {
+  await assert.rejects(bed.volumes.mountsFor(both, victim, { env: {} }, never), {
     name: 'VolumeError',
     message: 'failed to prepare subPath for volumeMount "data" of container "victim"',
   });
   await inside(id, 'rm /data/x; mkdir /data/x; echo mine > /data/x/f');
-  const [mount] = await bed.volumes.mountsFor(both, victim, {}, never);
+  const [mount] = await bed.volumes.mountsFor(both, victim, { env: {} }, never);
   await inside(id, `mv /data/x /data/y; ln -s ${bed.outside} /data/x`);
   assert.ok(mount);
   assert.equal(await docker('run', '--rm', '--network=none', bindFlag(mount), 'busybox:test', 'ls', '/m'), 'f');

@@ -53,7 +53,7 @@ async function makeReady(): Promise<void> {
   const desired = victim(bed.outside);
   await volumes.ensure(desired, never);
   for (const container of desired.pod.spec.containers) {
-    const mounts = await volumes.mountsFor(desired, container, {}, never);
+    const mounts = await volumes.mountsFor(desired, container, { env: {} }, never);
     assert.deepEqual(await readdir(mounts[4]?.hostPath ?? ''), ['data']);
     assert.equal(await readFile(mounts[2]?.hostPath ?? '', 'utf8'), 'anna');
   }

@@ -31,7 +31,7 @@ const permissions = async (path: string): Promise<string> => ((await stat(path))
 async function mountsOf(desired: DesiredPod, env: Record<string, string> = {}) {
   const [first] = desired.pod.spec.containers;
   if (!first) throw new Error('no container');
-  return bed.volumes.mountsFor(desired, first, env, never);
+  return bed.volumes.mountsFor(desired, first, { env }, never);
 }
 
 describe('emptyDir', () => {

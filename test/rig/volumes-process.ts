@@ -25,6 +25,6 @@ process.stdout.write('started\n');
 if (what === 'forget') await volumes.forget(desired.uid, signal);
 else {
   await volumes.ensure(desired, signal);
-  for (const container of desired.pod.spec.containers) await volumes.mountsFor(desired, container, {}, signal);
+  for (const container of desired.pod.spec.containers) await volumes.mountsFor(desired, container, { env: {} }, signal);
 }
 process.stdout.write('done\n');

@@ -17,6 +17,11 @@ export function usedVolumes({ spec }: Pod): readonly Volume[] {
   return (spec.volumes ?? []).filter(({ name }) => names.has(name));
 }
 
+/** Those that are made ready before any container starts: an image is pulled and mounted with the container that wants it. */
+export function readiedVolumes(pod: Pod): readonly Volume[] {
+  return usedVolumes(pod).filter(({ image }) => !image);
+}
+
 const writtenKinds: ReadonlySet<string> = new Set(['configMap', 'secret', 'downwardAPI', 'projected']);
 
 /** Volumes that we write files into, and go on writing while the pod runs. */

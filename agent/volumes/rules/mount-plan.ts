@@ -43,7 +43,7 @@ export function planMount(
 }
 
 function isReadOnly(volume: Volume): boolean {
-  if (isWritten(volume)) return true;
+  if (isWritten(volume) || volume.image) return true;
   return volume.persistentVolumeClaim?.readOnly === true || volume.nfs?.readOnly === true;
 }
 
