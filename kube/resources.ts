@@ -73,6 +73,13 @@ export const podDisruptionBudgets = resource<k.PodDisruptionBudget>(
   'PodDisruptionBudget',
   true,
 );
+export const certificateSigningRequests = resource<k.CertificateSigningRequest>(
+  'certificates.k8s.io',
+  'v1',
+  'certificatesigningrequests',
+  'CertificateSigningRequest',
+  false,
+);
 export const leases = resource<k.Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease', true);
 
 /** The path of a resource, or of one object, below the server's root: "/api/v1/namespaces/default/pods/web/status". */

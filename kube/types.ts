@@ -8,6 +8,7 @@ import type {
   IStatefulSet,
 } from 'kubernetes-models/apps/v1';
 import type { ICronJob, IJob } from 'kubernetes-models/batch/v1';
+import type { ICertificateSigningRequest } from 'kubernetes-models/certificates.k8s.io/v1';
 import type { ILease } from 'kubernetes-models/coordination.k8s.io/v1';
 import type { IEndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1';
 import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1';
@@ -61,6 +62,7 @@ export type KubeEvent = core.IEvent & { metadata: NamespacedMeta };
 export type PersistentVolume = core.IPersistentVolume & { metadata: Meta };
 export type PersistentVolumeClaim = core.IPersistentVolumeClaim & { metadata: NamespacedMeta };
 export type ObjectReference = core.IObjectReference;
+export type CertificateSigningRequest = ICertificateSigningRequest & { metadata: Meta };
 export type Lease = ILease & { metadata: NamespacedMeta };
 export type CSINode = ICSINode & { metadata: Meta };
 export type StorageClass = IStorageClass & { metadata: Meta };

@@ -9,6 +9,8 @@ import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { nodeRestriction } from './admission/node-restriction.ts';
 import { defaultTolerations, priority, serviceAccount } from './admission/pods.ts';
 import { parsePortRange, parseServiceCidr, serviceAddresses } from './admission/service-addresses.ts';
+import { signingRequests } from './admission/signing-requests.ts';
+import { withBootstrapTokens } from './auth/bootstrap-tokens.ts';
 import { policy } from './auth/policy.ts';
 import { createTokens, type Lookup } from './auth/tokens.ts';
 import { bootstrap } from './bootstrap.ts';
@@ -97,6 +99,7 @@ function build(options: ApiServerOptions): Built {
   const steps = [
     namespaceLifecycle(parts),
     serviceAccount(parts),
+    signingRequests(parts),
     nodeRestriction,
     priority(parts),
     defaultTolerations,
@@ -110,7 +113,8 @@ function buildDoor(options: ApiServerOptions, parts: Parts, registry: Registry, 
   const { schema } = parts;
   const decoder = createDecoder(schema);
   const audiences = [options.serviceAccounts.issuer];
-  const tokens = createTokens(options.serviceAccounts, createLookup(parts), parts.clock);
+  const lookup = createLookup(parts);
+  const tokens = withBootstrapTokens(createTokens(options.serviceAccounts, lookup, parts.clock), lookup, parts.clock);
   const asked = askedRows(schema);
   const documents = createDocuments({
     schema,

@@ -108,10 +108,38 @@ const controllerManager: Rule[] = [
   { verbs: ['update'], groups: [''], resources: ['namespaces/finalize', 'namespaces/status'] },
 ];
 
+const signing: Rule = {
+  verbs: ['create', ...read],
+  groups: ['certificates.k8s.io'],
+  resources: ['certificatesigningrequests'],
+};
+const approvedFor = (what: string): Rule => ({
+  verbs: ['create'],
+  groups: ['certificates.k8s.io'],
+  resources: [`certificatesigningrequests/${what}`],
+});
+
+/** What a machine needs to become a node, and a node to stay one: kubeadm grants the same. */
+const joining: Grant[] = [
+  {
+    group: 'system:bootstrappers',
+    rules: [signing, approvedFor('nodeclient'), { verbs: ['get'], groups: [''], resources: ['nodes'] }],
+  },
+  // Nodes run the proxy under their own name: it reads no more than pods may learn anyway.
+  { group: 'system:nodes', rules: [signing, approvedFor('selfnodeclient'), approvedFor('selfnodeserver'), ...proxier] },
+  {
+    group: 'system:unauthenticated',
+    rules: [
+      { verbs: ['get'], groups: [''], resources: ['configmaps'], names: ['cluster-info'], namespace: 'kube-public' },
+    ],
+  },
+];
+
 /** Every grant there is. A service account that is not named here may only what all authenticated users may. */
 export const policy: readonly Grant[] = [
   { group: 'system:masters', rules: everything },
   { group: 'system:nodes', rules: nodes },
+  ...joining,
   { user: 'system:kube-proxy', rules: proxier },
   { user: 'system:serviceaccount:kube-system:kube-proxy', rules: proxier },
   { user: 'system:kube-dns', rules: ownDns },

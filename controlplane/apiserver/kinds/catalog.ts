@@ -28,6 +28,7 @@ const stored = [
   'scheduling.k8s.io/v1/priorityclasses',
   'node.k8s.io/v1/runtimeclasses',
   'discovery.k8s.io/v1/endpointslices',
+  'certificates.k8s.io/v1/certificatesigningrequests',
   'coordination.k8s.io/v1/leases',
 ];
 

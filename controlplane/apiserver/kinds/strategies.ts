@@ -1,4 +1,5 @@
 // How each kind differs from plain objects, by its address.
+import { signingRequestStrategy } from './certificates.ts';
 import {
   configMapStrategy,
   eventStrategy,
@@ -49,5 +50,6 @@ export const strategies: Readonly<Record<string, Strategy>> = {
   'scheduling.k8s.io/v1/priorityclasses': priorityClassStrategy,
   'node.k8s.io/v1/runtimeclasses': runtimeClassStrategy,
   'discovery.k8s.io/v1/endpointslices': endpointSliceStrategy,
+  'certificates.k8s.io/v1/certificatesigningrequests': signingRequestStrategy,
   'coordination.k8s.io/v1/leases': leaseStrategy,
 };
