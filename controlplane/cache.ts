@@ -97,10 +97,13 @@ function index({ objects, byNamespace }: Shelf, { kind, object }: Change<KubeObj
   if (namespace !== undefined) put(byNamespace, namespace, key, kind === 'deleted' ? undefined : object);
 }
 
+/** Objects of a cache of metadata have no spec. */
+const nodeOf = ({ spec }: Partial<Pod>): string | undefined => spec?.nodeName;
+
 function indexByNode(byNode: Map<string, Map<string, Pod>>, change: Change<Pod>): void {
   const key = keyOf(change.object);
-  const before = change.kind === 'updated' ? change.before.spec.nodeName : undefined;
-  const now = change.object.spec.nodeName;
+  const before = change.kind === 'updated' ? nodeOf(change.before) : undefined;
+  const now = nodeOf(change.object);
   if (before && before !== now) put(byNode, before, key, undefined);
   if (now) put(byNode, now, key, change.kind === 'deleted' ? undefined : change.object);
 }

@@ -14,6 +14,8 @@ export interface Said {
   readonly reason: string;
   readonly message: string;
   readonly action?: string;
+  /** Who says it, where it is not the recorder's own component. */
+  readonly by?: string | undefined;
 }
 
 export interface EventRecorder {
@@ -70,7 +72,7 @@ export function createEventRecorder(
       }
     }
     const name = `${about.metadata.name}.${(BigInt(clock.now()) * 1_000_000n + BigInt(written++ % 1_000_000)).toString(16)}`;
-    await client.create(events, eventOf(name, namespace, component, now, { ...said, message }));
+    await client.create(events, eventOf(name, namespace, said.by ?? component, now, { ...said, message }));
     known.set(seen, { name, count: 1 });
     const oldest = known.keys().next().value;
     if (known.size > remembered && oldest !== undefined) known.delete(oldest);

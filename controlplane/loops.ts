@@ -4,6 +4,8 @@ import type { Log } from '../host/log.ts';
 import { type ApiEndpoint, createApiClient } from '../kube/client.ts';
 import { createCache, type Held } from './cache.ts';
 import { type ControllerSettings, controllersHold, runControllers } from './controllers/all.ts';
+import { type BootstrapSettings, bootstrapHolds, runBootstrap } from './controllers/bootstrap.ts';
+import { runGarbageCollection } from './controllers/garbage.ts';
 import type { ShellParts } from './controllers/shell.ts';
 import { createEventRecorder } from './events.ts';
 import { runScheduler, schedulerHolds } from './scheduler/scheduler.ts';
@@ -16,8 +18,18 @@ export interface Loop {
 }
 
 export function startControllers(endpoint: ApiEndpoint, settings: ControllerSettings, log: Log): Loop {
-  const run = (parts: ShellParts, signal: AbortSignal): Promise<void> => runControllers(settings, parts, signal);
+  const run = async (parts: ShellParts, signal: AbortSignal): Promise<void> => {
+    const metadata = createApiClient(endpoint, 'nodelet/garbage-collection', { metadataOnly: true });
+    await Promise.all([runControllers(settings, parts, signal), runGarbageCollection(parts, metadata, signal)]);
+    await metadata.close();
+  };
   return startLoop('kube-controller-manager', endpoint, controllersHold, run, log);
+}
+
+/** What machines need to join. Not for a cluster that has a control plane of its own: two would sign with two authorities. */
+export function startBootstrap(endpoint: ApiEndpoint, settings: BootstrapSettings, log: Log): Loop {
+  const run = (parts: ShellParts, signal: AbortSignal): Promise<void> => runBootstrap(settings, parts, signal);
+  return startLoop('kube-controller-manager', endpoint, bootstrapHolds, run, log);
 }
 
 export function startScheduler(endpoint: ApiEndpoint, log: Log): Loop {

@@ -98,6 +98,8 @@ export interface LookParts {
 /** A control loop: `look` gathers what the view does not hold, `reconcile` is pure and says what to do about one key. */
 export interface Controller<Facts = undefined> {
   readonly name: string;
+  /** Whom its events name as their source: upstream's name of this controller. */
+  readonly component?: string;
   readonly watches: readonly Watch[];
   /** Keys that are looked at from the start, whether an object has them or not. */
   readonly seeds?: readonly string[];

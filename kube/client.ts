@@ -76,6 +76,7 @@ interface Outgoing {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: unknown;
   readonly contentType?: string;
+  readonly accept?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -136,8 +137,20 @@ export async function* lines(stream: AsyncIterable<Buffer>): AsyncIterable<strin
   if (size > 0) throw new ApiError('Watch stream ended in the middle of a line', { reason: 'Malformed' });
 }
 
+export interface ClientOptions {
+  /** Reads bring metadata alone: no spec, no status. */
+  readonly metadataOnly?: boolean;
+}
+
+const metadataForms = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+const metadataListForms = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+
 /** Connects to one API server with keep-alive; nothing is sent before the first request. */
-export function createApiClient(endpoint: ApiEndpoint, userAgent = 'nodelet'): ApiClient {
+export function createApiClient(
+  endpoint: ApiEndpoint,
+  userAgent = 'nodelet',
+  { metadataOnly = false }: ClientOptions = {},
+): ApiClient {
   const pool = new Pool(endpoint.server, {
     // Each watch of a referenced object may hold one for minutes: requests must not wait behind them.
     connections: 1024,
@@ -155,7 +168,8 @@ export function createApiClient(endpoint: ApiEndpoint, userAgent = 'nodelet'): A
 
   async function send(outgoing: Outgoing, bodyTimeoutMs: number) {
     const what = `Cannot ${outgoing.method} ${outgoing.path}`;
-    const headers: Record<string, string> = { accept: 'application/json', 'user-agent': userAgent };
+    const accept = outgoing.accept ?? 'application/json';
+    const headers: Record<string, string> = { accept, 'user-agent': userAgent };
     if (outgoing.body !== undefined) headers['content-type'] = outgoing.contentType ?? 'application/json';
     if (endpoint.token) headers['authorization'] = `Bearer ${await endpoint.token()}`;
     try {
@@ -174,6 +188,9 @@ export function createApiClient(endpoint: ApiEndpoint, userAgent = 'nodelet'): A
       throw new ApiError(`${what}: ${detail}`, { reason: 'Unreachable', cause });
     }
   }
+
+  const asList = metadataOnly ? { accept: metadataListForms } : {};
+  const asOne = metadataOnly ? { accept: metadataForms } : {};
 
   async function json<A>(outgoing: Outgoing): Promise<A> {
     const what = `Cannot ${outgoing.method} ${outgoing.path}`;
@@ -198,6 +215,7 @@ export function createApiClient(endpoint: ApiEndpoint, userAgent = 'nodelet'): A
       method: 'GET',
       path,
       query: { ...query, timeoutSeconds, watch: true, allowWatchBookmarks: true },
+      ...asOne,
       signal,
     };
     // The server ends a watch at timeoutSeconds; silence past that is a dead connection.
@@ -221,9 +239,11 @@ export function createApiClient(endpoint: ApiEndpoint, userAgent = 'nodelet'): A
   }
 
   return {
-    get: (of, at, signal) => json({ method: 'GET', path: resourcePath(of, at), signal }),
-    list: (of, { namespace, ...query } = {}, signal) =>
-      json({ method: 'GET', path: resourcePath(of, namespace ? { namespace } : {}), query: { ...query }, signal }),
+    get: (of, at, signal) => json({ method: 'GET', path: resourcePath(of, at), ...asOne, signal }),
+    list: (of, { namespace, ...query } = {}, signal) => {
+      const path = resourcePath(of, namespace ? { namespace } : {});
+      return json({ method: 'GET', path, query: { ...query }, ...asList, signal });
+    },
     create: (of, object, signal) => {
       const namespace = (object as KubeObject).metadata?.namespace;
       return json({ method: 'POST', path: resourcePath(of, namespace ? { namespace } : {}), body: object, signal });

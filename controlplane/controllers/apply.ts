@@ -19,14 +19,17 @@ export interface Written {
 export interface ApplyParts {
   readonly client: ApiClient;
   readonly events: EventRecorder;
+  /** Whom events name as their source. */
+  readonly component?: string | undefined;
   readonly signal: AbortSignal;
 }
 
 /** Throws `ApiError`; what the server has already, or has no more, is no failure. */
-export async function apply(action: Action, { client, events, signal }: ApplyParts): Promise<Written | undefined> {
+export async function apply(action: Action, parts: ApplyParts): Promise<Written | undefined> {
+  const { client, events, component: by, signal } = parts;
   switch (action.do) {
     case 'Create':
-      return create(action, client, events, signal);
+      return create(action, parts);
     case 'Update':
       return written(action.of, 'changed', await client.update(action.of, action.object, action.subresource, signal));
     case 'Patch':
@@ -38,35 +41,33 @@ export async function apply(action: Action, { client, events, signal }: ApplyPar
         await client.delete(action.of, action.at, action.options, signal);
         const { name, namespace } = action.at;
         const message = `Deleted ${words(action.of)}: ${name}`;
-        if (action.tell) events.say({ about: action.tell, type: 'Normal', reason: 'SuccessfulDelete', message });
+        if (action.tell) events.say({ about: action.tell, type: 'Normal', reason: 'SuccessfulDelete', message, by });
         return { of: action.of, how: 'deleted', key: namespace ? `${namespace}/${name}` : name, version: 0n };
       });
     case 'DeleteAll':
       await client.request('DELETE', resourcePath(action.of, { namespace: action.namespace }), undefined, signal);
       return undefined;
     case 'Event':
-      events.say(action);
+      events.say({ ...action, by });
       return undefined;
   }
 }
 
 async function create(
   { of, object, tell }: Extract<Action, { do: 'Create' }>,
-  client: ApiClient,
-  events: EventRecorder,
-  signal: AbortSignal,
+  { client, events, component: by, signal }: ApplyParts,
 ): Promise<Written | undefined> {
   try {
     const made = await client.create(of, object as KubeObject, signal);
     const message = `Created ${words(of)}: ${made.metadata.name}`;
-    if (tell) events.say({ about: tell, type: 'Normal', reason: 'SuccessfulCreate', message });
+    if (tell) events.say({ about: tell, type: 'Normal', reason: 'SuccessfulCreate', message, by });
     return written(of, 'created', made);
   } catch (error) {
     // The namespace is being emptied: what was wanted in it is wanted no more.
     if (isTerminating(error)) return undefined;
     if (!tell || signal.aborted) throw error;
     const message = `Error creating: ${refusalText(error)}`;
-    events.say({ about: tell, type: 'Warning', reason: 'FailedCreate', message });
+    events.say({ about: tell, type: 'Warning', reason: 'FailedCreate', message, by });
     throw new RefusedCreate(refusalText(error), { cause: error });
   }
 }

@@ -10,6 +10,7 @@ import { controllerOf, isOwnedBy, ownerKeys, strays } from './rules/ownership.ts
 
 export const deploymentController: Controller<boolean> = {
   name: 'deployment',
+  component: 'deployment-controller',
   watches: [
     watch(deployments, (one) => [keyOf(one)]),
     watch(replicaSets, keysOfSet),

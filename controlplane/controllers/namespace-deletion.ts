@@ -4,21 +4,8 @@ import { isNotFound } from '../../kube/errors.ts';
 import { namespaces, type Resource } from '../../kube/resources.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import { type Controller, nothing, watch } from '../model.ts';
+import { discover } from './discovery.ts';
 import { type NamespaceContent, planDeletion, type Remainder } from './rules/namespace-deletion.ts';
-
-interface ApiResource {
-  readonly name: string;
-  readonly kind: string;
-  readonly namespaced: boolean;
-  readonly verbs: readonly string[];
-}
-
-interface GroupList {
-  readonly groups: readonly {
-    readonly name: string;
-    readonly preferredVersion: { readonly version: string };
-  }[];
-}
 
 const pageSize = 500;
 
@@ -37,32 +24,13 @@ export const namespaceDeletionController: Controller<NamespaceContent> = {
 
 /** Each object is counted once, through its group's preferred version. */
 async function namespaceContent(client: ApiClient, namespace: string, signal: AbortSignal): Promise<NamespaceContent> {
-  const { groups } = await client.request<GroupList>('GET', '/apis', undefined, signal);
-  const versions = [
-    { group: '', version: 'v1', path: '/api/v1' },
-    ...groups.map(({ name, preferredVersion: { version } }) => ({
-      group: name,
-      version,
-      path: `/apis/${name}/${version}`,
-    })),
-  ];
+  const { served, failures } = await discover(client, signal);
   const remainders: Remainder[] = [];
-  const failures: string[] = [];
-  for (const { group, version, path } of versions) {
-    try {
-      const { resources } = await client.request<{ resources: ApiResource[] }>('GET', path, undefined, signal);
-      for (const { name, kind, namespaced, verbs } of resources) {
-        if (!namespaced || name.includes('/') || !verbs.includes('list') || !verbs.includes('deletecollection'))
-          continue;
-        const of: Resource<KubeObject> = { group, version, plural: name, kind, namespaced };
-        remainders.push(await remainder(client, of, namespace, signal));
-      }
-    } catch (error) {
-      signal.throwIfAborted();
-      failures.push(`${path.replace(/^\/apis?\//, '')}: ${error instanceof Error ? error.message : String(error)}`);
-    }
+  for (const { of, verbs } of served) {
+    if (!of.namespaced || !verbs.includes('list') || !verbs.includes('deletecollection')) continue;
+    remainders.push(await remainder(client, of, namespace, signal));
   }
-  return { remainders, undiscovered: failures.length > 0 ? failures.sort().join(', ') : undefined };
+  return { remainders, undiscovered: failures.length > 0 ? [...failures].sort().join(', ') : undefined };
 }
 
 async function remainder(

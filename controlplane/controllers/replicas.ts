@@ -24,6 +24,7 @@ export function replicasController(kind: keyof typeof replicatedKinds): Controll
   };
   return {
     name: kind.toLowerCase(),
+    component: kind === 'ReplicaSet' ? 'replicaset-controller' : 'replication-controller',
     watches: [watch(of, (one) => [keyOf(one)]), watch(pods, keys)],
     look: async (key, view, parts) => {
       const owner = view.get(of, key);

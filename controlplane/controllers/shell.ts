@@ -98,7 +98,7 @@ async function turn<F>(
   const facts = await controller.look(key, cache.view, { client, nowMs: clock.now(), refusal, signal });
   const { actions, againInMs } = controller.reconcile(key, cache.view, clock.now(), facts);
   for (const action of actions) {
-    const write = await apply(action, { client, events, signal });
+    const write = await apply(action, { client, events, component: controller.component, signal });
     if (write) unseen.add(key, write);
     if (action.do !== 'Event') {
       log.debug({ controller: controller.name, key, do: action.do, because: action.because }, 'Action applied');

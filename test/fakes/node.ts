@@ -26,10 +26,9 @@ export async function runFakeNode(
   let last = 0;
   informer.subscribe(({ kind, object }) => {
     if (kind === 'deleted') return;
-    const work = object.metadata.deletionTimestamp
-      ? remove(client, object)
-      : object.status?.phase === 'Pending' && start(client, object, play(object), `10.9.0.${++last % 250}`);
-    if (work) work.catch(ignoreGone);
+    if (object.metadata.deletionTimestamp) remove(client, object).catch(ignoreGone);
+    else if (object.status?.phase === 'Pending')
+      start(client, object, play(object), `10.9.0.${++last % 250}`).catch(ignoreGone);
   });
   await informer.run(signal);
 }

@@ -235,6 +235,7 @@ export const eventStrategy: Strategy = {
       priority: 1,
       cell: (event) => Number(at(event, 'series.count') ?? event['count'] ?? 1),
     },
+    { name: 'Name', format: 'name', priority: 1, cell: ({ metadata }) => metadata.name },
     column('Name', ({ metadata }) => metadata.name, 1),
   ],
 };

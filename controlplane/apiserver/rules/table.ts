@@ -41,7 +41,11 @@ const plainColumns: readonly Column[] = [
   { name: 'Created At', type: 'date', cell: ({ metadata }) => metadata.creationTimestamp },
 ];
 
-export const columnsOf = (kind: Kind): readonly Column[] => [nameColumn, ...(kind.strategy.columns ?? plainColumns)];
+/** The name stands first, unless the kind gives it another place. */
+export function columnsOf({ strategy }: Kind): readonly Column[] {
+  const columns = strategy.columns ?? plainColumns;
+  return columns.some(({ format }) => format === 'name') ? columns : [nameColumn, ...columns];
+}
 
 function definition({ name, type = 'string', format = '', priority = 0, description = '' }: Column): JsonObject {
   return { name, type, format, description: description || name, priority };
