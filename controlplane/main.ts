@@ -5,10 +5,10 @@ import { type Clock, systemClock } from '../host/clock.ts';
 import { ensureDirectory, writeFileAtomic } from '../host/files.ts';
 import type { Log } from '../host/log.ts';
 import type { ApiEndpoint } from '../kube/client.ts';
-import { renderKubeconfig } from '../kube/kubeconfig.ts';
+import { renderClusterInfo, renderKubeconfig } from '../kube/kubeconfig.ts';
 import { createApiServer } from './apiserver/server.ts';
 import { type ControlPlaneConfig, kubernetesServiceIp } from './config/flags.ts';
-import { type Loop, startControllers, startScheduler } from './loops.ts';
+import { type Loop, startBootstrap, startControllers, startScheduler } from './loops.ts';
 import {
   type ClientIdentity,
   issueClientCertificate,
@@ -72,7 +72,7 @@ export async function startControlPlane(config: ControlPlaneConfig, parts: Contr
     const local = accessTo(pki, hostOf(config.bindAddress, '127.0.0.1'), api.port);
     const adminKubeconfigPath = join(config.dataDir, 'admin.conf');
     await access.writeKubeconfig(adminKubeconfigPath, administrator);
-    const loops = await startLoops(config, pki, local, log);
+    const loops = await startLoops(config, pki, { local, server: access.server }, log);
     undo.push(...loops.map((loop) => () => loop.stop()));
     await Promise.race([Promise.all(loops.map(({ ready }) => ready)), aborted(signal)]);
     signal.throwIfAborted();
@@ -139,12 +139,20 @@ const isWildcard = (address: string): boolean => address === '0.0.0.0' || addres
 
 const hostOf = (bindAddress: string, elsewhere: string): string => (isWildcard(bindAddress) ? elsewhere : bindAddress);
 
-async function startLoops(config: ControlPlaneConfig, pki: Pki, local: Access, log: Log): Promise<Loop[]> {
+async function startLoops(
+  config: ControlPlaneConfig,
+  pki: Pki,
+  { local, server }: { local: Access; server: string },
+  log: Log,
+): Promise<Loop[]> {
   const loops: Loop[] = [];
   const { clusterBlocks, nodeGraceMs, disabled } = config;
   if (!disabled.has('controllers')) {
     const settings = { caPem: pki.ca.cert, clusterBlocks, nodeGraceMs };
-    loops.push(startControllers(await local.endpointFor(controllers), settings, log));
+    const endpoint = await local.endpointFor(controllers);
+    loops.push(startControllers(endpoint, settings, log));
+    const kubeconfig = renderClusterInfo({ server, ca: pki.ca.cert });
+    loops.push(startBootstrap(endpoint, { ca: pki.ca, kubeconfig }, log));
   }
   if (!disabled.has('scheduler')) loops.push(startScheduler(await local.endpointFor(scheduler), log));
   return loops;

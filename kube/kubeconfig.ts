@@ -150,3 +150,17 @@ export function renderKubeconfig({ cluster, user, server, ca, cert, key }: Kubec
     preferences: {},
   });
 }
+
+/** The text of a kubeconfig that says where a cluster is, and nothing about who asks: what a machine that joins reads first. */
+export function renderClusterInfo({ server, ca }: Pick<KubeconfigFacts, 'server' | 'ca'>): string {
+  const cluster = { 'certificate-authority-data': Buffer.from(ca).toString('base64'), server };
+  return stringify({
+    apiVersion: 'v1',
+    clusters: [{ cluster, name: '' }],
+    contexts: null,
+    'current-context': '',
+    kind: 'Config',
+    preferences: {},
+    users: null,
+  });
+}

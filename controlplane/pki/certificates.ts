@@ -18,13 +18,13 @@ export interface Leaf {
   readonly use: 'client' | 'server';
 }
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-const extendedUse = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' } as const;
+export const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+export const extendedUse = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' } as const;
 /** Clocks of other nodes may be a little behind. */
 const backdateMs = 5 * 60_000;
 
 /** The library asks for `Reflect.getMetadata` while it loads, and is needed only when something is issued. */
-async function library(): Promise<typeof X509> {
+export async function library(): Promise<typeof X509> {
   await import('reflect-metadata');
   return import('@peculiar/x509');
 }
@@ -35,7 +35,7 @@ export function createKey(): string {
 }
 
 /** A key as the library wants it, with its public half. */
-async function cryptoKeys(pem: string): Promise<webcrypto.CryptoKeyPair> {
+export async function cryptoKeys(pem: string): Promise<webcrypto.CryptoKeyPair> {
   const der = createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' });
   const privateKey = await webcrypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']);
   const { d: _, key_ops: __, ...half } = await webcrypto.subtle.exportKey('jwk', privateKey);
@@ -44,7 +44,7 @@ async function cryptoKeys(pem: string): Promise<webcrypto.CryptoKeyPair> {
 }
 
 /** At most 20 octets, positive, never again the same. */
-const serialNumber = (): string => `1${randomBytes(15).toString('hex')}0`.slice(0, 30);
+export const serialNumber = (): string => `1${randomBytes(15).toString('hex')}0`.slice(0, 30);
 
 export async function createAuthority(commonName: string, nowMs: number): Promise<KeyPair> {
   const x509 = await library();
