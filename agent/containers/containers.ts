@@ -4,7 +4,13 @@ import { join, normalize } from 'node:path';
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import type { Container, Pod } from '../../kube/types.ts';
-import { type BindMount, type Engine, EngineError, type ImageDetail } from '../docker/engine.ts';
+import {
+  type BindMount,
+  type ContainerResources,
+  type Engine,
+  EngineError,
+  type ImageDetail,
+} from '../docker/engine.ts';
 import { containerName, labels, type PodIdentity, podLabels } from '../docker/labels.ts';
 import type { Launcher } from '../docker/launch.ts';
 import type { ContainerKind, EventSink, ObservedContainer, PodObjects } from '../model.ts';
@@ -62,6 +68,8 @@ export interface Containers {
   start(request: StartRequest, signal: AbortSignal): Promise<string>;
   /** Hook, signal, patience, kill. `spent` are the seconds of grace that were used up by waiting. */
   stop(request: StopRequest, signal: AbortSignal): Promise<void>;
+  /** Gives a running container other resources. */
+  resize(container: ObservedContainer, resources: ContainerResources, signal: AbortSignal): Promise<void>;
   remove(pod: PodIdentity, container: ObservedContainer, signal: AbortSignal): Promise<void>;
 }
 
@@ -274,6 +282,8 @@ export function createContainers(parts: ContainerParts, options: ContainerOption
       await engine.stopContainer(container.id, Math.max(leastGraceSeconds, left()), signal);
       hooked.delete(container.id);
     },
+
+    resize: (container, resources, signal) => engine.updateContainer(container.id, resources, signal),
 
     remove: async (pod, container, signal) => {
       await engine.removeContainer(container.id, signal);

@@ -1,5 +1,6 @@
 // Where a pod's processes are counted: a cgroup per pod below the agent's own root.
 import { join } from 'node:path';
+import { memoryUsage, presentLimits } from '../../host/cgroup-facts.ts';
 import type { Cgroups } from '../../host/cgroups.ts';
 import type { Pod } from '../../kube/types.ts';
 import { podCgroup } from '../containers/rules/resources.ts';
@@ -7,6 +8,10 @@ import { podCgroup } from '../containers/rules/resources.ts';
 export interface PodCgroups {
   /** Makes the pod's cgroup and answers with what the engine calls it. */
   ensure(pod: Pod): Promise<string>;
+  /** Lets through what its present limits or the pod's new ones do, until `ensure` sets the new ones. */
+  widen(pod: Pod): Promise<void>;
+  /** What the cgroup of a process has in memory; undefined once that is gone. */
+  memoryUsage(pid: number): Promise<number | undefined>;
   /** Removes it, whichever class the pod was of. */
   remove(uid: string): Promise<void>;
 }
@@ -16,6 +21,9 @@ export interface PodCgroupOptions {
   /** "/" or "/nodelet" */
   readonly root: string;
 }
+
+/** 0 is unlimited. */
+const looser = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : Math.max(a, b));
 
 const classes = [['kubepods'], ['kubepods', 'burstable'], ['kubepods', 'besteffort']];
 
@@ -27,7 +35,12 @@ export function createPodCgroups(cgroups: Cgroups, { driver, root }: PodCgroupOp
   if (driver === 'systemd') {
     const prefix = root.split('/').filter((part) => part !== '');
     // systemd makes slices when they are first named and drops them when they are empty.
-    return { ensure: async (pod) => sliceName([...prefix, ...podCgroup(pod).path]), remove: async () => {} };
+    return {
+      ensure: async (pod) => sliceName([...prefix, ...podCgroup(pod).path]),
+      widen: async () => {},
+      memoryUsage: (pid) => memoryUsage(cgroups.version, pid),
+      remove: async () => {},
+    };
   }
   return {
     ensure: async (pod) => {
@@ -36,6 +49,17 @@ export function createPodCgroups(cgroups: Cgroups, { driver, root }: PodCgroupOp
       await cgroups.ensure(full, limits);
       return full;
     },
+    widen: async (pod) => {
+      const { path, ...limits } = podCgroup(pod);
+      const full = join('/', root, ...path);
+      const now = await presentLimits(cgroups.version, full);
+      await cgroups.ensure(full, {
+        ...limits,
+        cpuQuotaMicros: looser(now.cpuQuotaMicros, limits.cpuQuotaMicros),
+        memoryBytes: looser(now.memoryBytes, limits.memoryBytes),
+      });
+    },
+    memoryUsage: (pid) => memoryUsage(cgroups.version, pid),
     remove: async (uid) => {
       for (const parent of classes) await cgroups.remove(join('/', root, ...parent, `pod${uid}`));
     },

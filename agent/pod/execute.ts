@@ -18,6 +18,7 @@ export interface Handlers {
   attachNetwork(scene: Scene, step: Of<'AttachNetwork'>, signal: AbortSignal): Promise<void>;
   startContainer(scene: Scene, step: Of<'StartContainer'>, signal: AbortSignal): Promise<void>;
   backOff(scene: Scene, step: Of<'BackOff'>): WaitingReason;
+  resizePod(scene: Scene, step: Of<'ResizePod'>, signal: AbortSignal): Promise<void>;
   stopContainers(scene: Scene, steps: readonly Of<'StopContainer'>[], signal: AbortSignal): Promise<void>;
   stopSandbox(scene: Scene, step: Of<'StopSandbox'>, signal: AbortSignal): Promise<void>;
   removeContainer(scene: Scene, step: Of<'RemoveContainer'>, signal: AbortSignal): Promise<void>;
@@ -35,6 +36,8 @@ export interface Outcome {
   readonly done: number;
   /** Containers that were to start and did not. */
   readonly unstarted: number;
+  /** Why running containers could not be given their new resources. */
+  readonly resizeError: string | undefined;
   /** What stopped the plan. */
   readonly failure: unknown;
   /** When the first of the containers that wait is due. */
@@ -53,6 +56,7 @@ export async function execute(
   let retryAtMs: number | undefined;
   let done = 0;
   let unstarted = 0;
+  let resizeError: string | undefined;
   const retryAt = (atMs: number | undefined): void => {
     if (atMs !== undefined) retryAtMs = Math.min(atMs, retryAtMs ?? atMs);
   };
@@ -70,6 +74,8 @@ export async function execute(
       case 'BackOff':
         waiting.set(action.wish.container.name, handlers.backOff(scene, action));
         return retryAt(action.untilMs);
+      case 'ResizePod':
+        return resizePod(action);
       case 'StopContainer':
         return handlers.stopContainers(scene, [action], signal);
       case 'StopSandbox':
@@ -101,6 +107,17 @@ export async function execute(
     }
   }
 
+  /** Containers go on with what they have. */
+  async function resizePod(action: Of<'ResizePod'>): Promise<void> {
+    try {
+      await handlers.resizePod(scene, action, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      resizeError = error instanceof Error ? error.message : String(error);
+      log.warn({ err: error }, 'Pod could not be resized');
+    }
+  }
+
   try {
     for (let at = 0; at < actions.length; at += 1) {
       signal.throwIfAborted();
@@ -111,14 +128,14 @@ export async function execute(
         await handlers.stopContainers(scene, stops, signal);
         at += stops.length - 1;
       } else await act(action);
-      if (action.do !== 'BackOff') done += 1;
+      if (action.do !== 'BackOff' && action.do !== 'ResizePod') done += 1;
       for (const step of stops.length > 1 ? stops : [action]) log.info(fieldsOf(step), messages[step.do]);
     }
   } catch (failure) {
     if (signal.aborted) throw failure;
-    return { waiting, done, unstarted, failure, retryAtMs };
+    return { waiting, done, unstarted, resizeError, failure, retryAtMs };
   }
-  return { waiting, done, unstarted, failure: undefined, retryAtMs };
+  return { waiting, done, unstarted, resizeError, failure: undefined, retryAtMs };
 }
 
 function stopsFrom(actions: readonly PodAction[], from: number): Of<'StopContainer'>[] {
@@ -136,6 +153,7 @@ const messages: Readonly<Record<PodAction['do'], string>> = {
   AttachNetwork: 'Network attached',
   StartContainer: 'Container start done',
   BackOff: 'Container start put off',
+  ResizePod: 'Pod resize done',
   StopContainer: 'Container stopped',
   StopSandbox: 'Sandbox stopped',
   RemoveContainer: 'Dead container removed',

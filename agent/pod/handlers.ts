@@ -4,10 +4,11 @@ import type { Container, Pod } from '../../kube/types.ts';
 import { type Containers, identityOfPod } from '../containers/containers.ts';
 import { ContainerStartError } from '../containers/errors.ts';
 import type { LogLinks } from '../containers/log-links.ts';
+import { containerResources } from '../containers/rules/resources.ts';
 import type { ImageDetail } from '../docker/engine.ts';
 import { ImageError } from '../images/errors.ts';
 import type { Images } from '../images/images.ts';
-import type { EventSink, ObservedPod, PodAction, Volumes } from '../model.ts';
+import type { EventSink, ObservedContainer, ObservedPod, PodAction, Volumes } from '../model.ts';
 import type { NetworkNotReady, Sandboxes } from '../sandbox/sandboxes.ts';
 import type { PodCgroups } from './cgroups.ts';
 import type { Handlers, Scene } from './execute.ts';
@@ -97,6 +98,15 @@ export function createHandlers(parts: HandlerParts): Handlers {
     throw failed.reason;
   }
 
+  /** The kernel would kill rather than take memory away that is in use. */
+  async function refuseBelowUsage({ name, pid, resources }: ObservedContainer, memoryBytes: number): Promise<void> {
+    const isLess = memoryBytes !== 0 && (resources.memoryBytes === 0 || memoryBytes < resources.memoryBytes);
+    const used = isLess ? await cgroups.memoryUsage(pid) : undefined;
+    if (used === undefined || used < memoryBytes) return;
+    const what = `attempting to set container ${JSON.stringify(name)} memory limit (${memoryBytes}) below current usage (${used})`;
+    throw new Error(`cannot decrease memory limits: ${what}`);
+  }
+
   function wishOf(scene: Scene, name: string) {
     if (!scene.desired) return undefined;
     const { pod } = scene.desired;
@@ -105,16 +115,6 @@ export function createHandlers(parts: HandlerParts): Handlers {
     return { pod, container, ip: addresses(scene)[0] ?? '' };
   }
 
-  return {
-    stopContainers,
-
-    ensureVolumes: async ({ desired, uid }, signal) => {
-      const memory = memories.of(uid);
-      // News that come while they are being written make them due again.
-      memory.areVolumesDue = false;
-      try {
-        if (desired) await volumes.ensure(desired, signal);
-      } catch (error) {
   /** Pulled like the container's own; by volume. */
   async function mountedImages(pod: Pod, container: Container, signal: AbortSignal): Promise<Map<string, ImageDetail>> {
     const found = new Map<string, ImageDetail>();
@@ -128,6 +128,29 @@ export function createHandlers(parts: HandlerParts): Handlers {
     return found;
   }
 
+  return {
+    stopContainers,
+
+    resizePod: async (scene, { containers: resized }, signal) => {
+      const pod = podOf(scene);
+      await cgroups.widen(pod);
+      for (const record of resized) {
+        const container = wishOf(scene, record.name)?.container;
+        if (!container) continue;
+        const wanted = containerResources(pod, container);
+        await refuseBelowUsage(record, wanted.memoryBytes);
+        await containers.resize(record, wanted, signal);
+      }
+      await cgroups.ensure(pod);
+    },
+
+    ensureVolumes: async ({ desired, uid }, signal) => {
+      const memory = memories.of(uid);
+      // News that come while they are being written make them due again.
+      memory.areVolumesDue = false;
+      try {
+        if (desired) await volumes.ensure(desired, signal);
+      } catch (error) {
         memory.areVolumesDue = true;
         throw error;
       }
@@ -152,6 +175,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       const { desired, observed } = scene;
       const field = `spec.${fields[kind]}{${container.name}}`;
       const image = await images.ensure({ pod, container, field }, signal);
+      const mounted = await mountedImages(pod, container, signal);
       const podIps = addresses(scene);
       const taken = new Set((container.volumeMounts ?? []).map(({ mountPath }) => mountPath));
       const logged = restartCount === 0 ? await links.lastRestartCount(identityOfPod(pod), container.name) : undefined;
@@ -176,7 +200,6 @@ export function createHandlers(parts: HandlerParts): Handlers {
         signal,
       );
     },
-      const mounted = await mountedImages(pod, container, signal);
 
     backOff: ({ desired, uid }, { wish, delaySeconds }) => {
       const { name } = wish.container;

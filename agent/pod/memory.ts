@@ -1,5 +1,6 @@
 // What one agent remembers of its pods beyond what the engine shows. All of it may be lost without harm.
 import type { Rejection, Termination, WaitingReason } from '../model.ts';
+import type { Allocation } from './rules/resize.ts';
 import { sooner } from './rules/terminate.ts';
 
 export interface PodMemory {
@@ -12,6 +13,15 @@ export interface PodMemory {
   readonly waiting: Map<string, WaitingReason>;
   /** This agent has not made its volumes ready yet, so nobody keeps them up to date; or the pod was labelled anew since. */
   areVolumesDue: boolean;
+  /** The resources that it was granted. */
+  allocation: Allocation | undefined;
+  /** Granted, and not said yet to be there. */
+  isResizing: boolean;
+  /** Why it was not granted what it asks for. */
+  resizePending: WaitingReason | undefined;
+  resizeError: string | undefined;
+  /** The error that an event has told of. */
+  saidError: string | undefined;
 }
 
 export interface Memories {
@@ -19,6 +29,8 @@ export interface Memories {
   /** Asks for the pod's end; grace only shrinks. */
   terminate(uid: string, termination: Termination): void;
   forget(uid: string): void;
+  /** Pods whose resize waits for room on the node. */
+  waitingForRoom(): readonly string[];
 }
 
 export function createMemories(): Memories {
@@ -33,6 +45,11 @@ export function createMemories(): Memories {
       terminated: false,
       waiting: new Map(),
       areVolumesDue: true,
+      allocation: undefined,
+      isResizing: false,
+      resizePending: undefined,
+      resizeError: undefined,
+      saidError: undefined,
     };
     memories.set(uid, fresh);
     return fresh;
@@ -46,5 +63,6 @@ export function createMemories(): Memories {
     forget: (uid) => {
       memories.delete(uid);
     },
+    waitingForRoom: () => [...memories].filter(([, { resizePending }]) => resizePending).map(([uid]) => uid),
   };
 }

@@ -26,7 +26,8 @@ import { createPodLookup, type PodLookup } from './lookup.ts';
 import { createMemories, type Memories } from './memory.ts';
 import { createObserver, type Observer } from './observe.ts';
 import { createPods, type Pods } from './pods.ts';
-import { admit } from './rules/admit.ts';
+import { admit, lacksRoom } from './rules/admit.ts';
+import { withAllocation } from './rules/resize.ts';
 import { syncPod } from './sync.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
@@ -182,31 +183,35 @@ interface Turning {
 
 /** The serial workers, each turn of which is one `syncPod`. */
 function nodeWorkers(parts: NodePodsParts, turning: Turning): Workers {
-  const { config, node, clock, log } = parts;
+  const { config, node, events, clock, log } = parts;
   const { wanted, observer, memories, status, probes } = turning;
   const allocatable = allocatableOf(parts);
+  const active = () => wanted().map((wish) => withAllocation(wish, memories.of(wish.uid).allocation));
   const sync = {
     ...turning,
     observe: observer.observe,
     admit: (wish: DesiredPod) =>
       admit(wish, {
-        active: wanted(),
+        active: active(),
         node: node.node(),
         allocatable: allocatable(),
         allowedSysctls: config.allowedUnsafeSysctls,
       }),
+    lacksRoom: (wish: DesiredPod) => lacksRoom(wish, { active: active(), allocatable: allocatable() }),
     node: { name: config.nodeName, hostIps: node.hostIps, maxBackOffSeconds: config.maxBackOffSeconds },
-    ...{ clock, log },
+    ...{ events, clock, log },
   };
-  return createWorkers({
+  const workers = createWorkers({
     turn: (uid, signal) => syncPod(uid, sync, signal),
     onOver: (uid) => {
       memories.forget(uid);
       probes.forget(uid);
       status.forget(uid);
+      for (const waiting of memories.waitingForRoom()) workers.wake(waiting);
     },
     clock,
     log,
     resyncMs: () => config.syncMs * (1 + Math.random() / 2),
   });
+  return workers;
 }

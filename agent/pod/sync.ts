@@ -2,11 +2,13 @@
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import type { PodStatus } from '../../kube/types.ts';
-import type { DesiredPod, ObservedPod, ProbeVerdict, Rejection } from '../model.ts';
+import { containerResources } from '../containers/rules/resources.ts';
+import type { DesiredPod, EventSink, ObservedPod, ProbeVerdict, Rejection } from '../model.ts';
 import { derivePodStatus } from '../status/rules/derive.ts';
-import { execute, type Handlers } from './execute.ts';
-import type { Memories } from './memory.ts';
+import { execute, type Handlers, type Outcome } from './execute.ts';
+import type { Memories, PodMemory } from './memory.ts';
 import { type PlanFacts, planPod } from './rules/plan.ts';
+import { allocate, grantedBefore, isSameAllocation, isToResize, resizeText, withAllocation } from './rules/resize.ts';
 import { terminationOf } from './rules/terminate.ts';
 import { nextTurn, type Turn } from './rules/turn.ts';
 
@@ -17,6 +19,9 @@ export interface SyncParts {
   readonly memories: Memories;
   /** Asked once, before the first deed: why the node refuses the pod. */
   readonly admit: (desired: DesiredPod) => Rejection | undefined;
+  /** Why the node has no room for the resources that a running pod asks for. */
+  readonly lacksRoom: (desired: DesiredPod) => Rejection | undefined;
+  readonly events: Pick<EventSink, 'pod'>;
   readonly probes: ProbeTaker;
   readonly node: {
     readonly name: string;
@@ -44,8 +49,9 @@ export interface ProbeTaker {
 
 /** Never runs twice at once for one pod. Says when it wants to run again; throws only when the engine cannot be asked. */
 export async function syncPod(uid: string, parts: SyncParts, signal: AbortSignal): Promise<Turn> {
-  const desired = parts.desired(uid); // undefined: nobody wants it any more
+  const wish = parts.desired(uid); // undefined: nobody wants it any more
   const before = await parts.observe(uid, signal);
+  const desired = wish && granted(wish, before, parts);
   const facts = factsOf(uid, desired, before, parts);
   if (facts.termination) parts.probes.stopLivenessAndStartup(uid);
 
@@ -55,7 +61,7 @@ export async function syncPod(uid: string, parts: SyncParts, signal: AbortSignal
   if (outcome.failure !== undefined) log.warn({ err: outcome.failure }, 'Pod sync stopped');
 
   const after = actions.length === 0 ? before : await parts.observe(uid, signal);
-  remember(uid, outcome.waiting, parts);
+  remember(uid, outcome, parts);
   if (desired) say(desired, after, parts);
   return nextTurn(desired, actions, outcome, parts.clock.now());
 }
@@ -82,11 +88,50 @@ function factsOf(uid: string, desired: DesiredPod | undefined, observed: Observe
     rejection: memory.rejection,
     terminated: memory.terminated,
     areVolumesDue: memory.areVolumesDue,
+    ...resizeFacts(desired, observed, memory),
   };
 }
 
-function remember(uid: string, waiting: Awaited<ReturnType<typeof execute>>['waiting'], parts: SyncParts): void {
+/** The pod with the resources that it was granted: those it asks for, or the old ones while they do not fit. */
+function granted(wish: DesiredPod, observed: ObservedPod, parts: SyncParts): DesiredPod {
+  const memory = parts.memories.of(wish.uid);
+  const before = memory.allocation ?? grantedBefore(wish.pod);
+  const { allocation, pending } = allocate(wish, before, () => parts.lacksRoom(wish));
+  const desired = withAllocation(wish, allocation);
+  if (pending && memory.resizePending?.message !== pending.message) {
+    const message = resizeText(pending.reason, wish.pod, pending.message);
+    parts.events.pod(wish.pod, { type: 'Warning', reason: `Resize${pending.reason}`, message });
+  }
+  if (allocation !== before && !isSameAllocation(allocation, before) && observed.sandboxes.length > 0) {
+    memory.isResizing = true;
+    parts.events.pod(wish.pod, {
+      type: 'Normal',
+      reason: 'ResizeStarted',
+      message: resizeText('started', desired.pod),
+    });
+  }
+  memory.allocation = allocation;
+  memory.resizePending = pending;
+  return desired;
+}
+
+function resizeFacts(
+  desired: DesiredPod | undefined,
+  observed: ObservedPod,
+  { resizePending: pending, resizeError: error }: PodMemory,
+): Pick<PlanFacts, 'wantedResources' | 'resize'> {
+  const { containers = [], initContainers = [] } = desired?.pod.spec ?? {};
+  const wantedResources = new Map(
+    desired && [...containers, ...initContainers].map((one) => [one.name, containerResources(desired.pod, one)]),
+  );
+  const isUnderWay = observed.containers.some((record) => isToResize(record, wantedResources.get(record.name)));
+  const inProgress = isUnderWay ? { error } : undefined;
+  return { wantedResources, resize: pending || inProgress ? { pending, inProgress } : undefined };
+}
+
+function remember(uid: string, { waiting, resizeError }: Outcome, parts: SyncParts): void {
   const memory = parts.memories.of(uid);
+  memory.resizeError = resizeError;
   for (const [name, reason] of waiting) {
     if (reason) memory.waiting.set(name, reason);
     else memory.waiting.delete(name);
@@ -97,7 +142,21 @@ function say(desired: DesiredPod, observed: ObservedPod, parts: SyncParts): void
   const { uid } = desired;
   parts.probes.follow(desired, observed);
   const facts = factsOf(uid, desired, observed, parts);
+  sayResize(desired, facts, parts);
   const previous = parts.status.published(uid);
   parts.status.publish(desired, derivePodStatus(desired, observed, facts, previous, parts.clock.now()));
   if (facts.terminated) parts.status.markTerminated(uid);
+}
+
+/** Each word is said once: the error when it is a new one, the end when all containers have what was granted. */
+function sayResize({ uid, pod }: DesiredPod, { resize }: PlanFacts, parts: SyncParts): void {
+  const memory = parts.memories.of(uid);
+  const error = resize?.inProgress?.error;
+  if (error !== undefined && error !== memory.saidError) {
+    parts.events.pod(pod, { type: 'Warning', reason: 'ResizeError', message: resizeText('error', pod, error) });
+  }
+  memory.saidError = error;
+  if (!memory.isResizing || resize?.inProgress) return;
+  memory.isResizing = false;
+  parts.events.pod(pod, { type: 'Normal', reason: 'ResizeCompleted', message: resizeText('completed', pod) });
 }

@@ -17,7 +17,7 @@ export function admit(desired: DesiredPod, facts: AdmissionFacts): Rejection | u
     forbiddenSysctl(desired.pod, facts.allowedSysctls) ??
     wrongNode(desired, facts.node) ??
     takenPort(desired, facts.active) ??
-    missingResource(desired, facts)
+    missingResource(desired, others(desired, facts.active), facts.allocatable)
   );
 }
 
@@ -146,8 +146,20 @@ function requestsOf({ spec }: Pod, name: string): number {
   return Math.max(most, running) + overhead;
 }
 
-function missingResource(desired: DesiredPod, { active, allocatable }: AdmissionFacts): Rejection | undefined {
-  const before = others(desired, active);
+/** Why a pod that runs here cannot grow to what it asks for: the others have what they were granted. */
+export function lacksRoom(
+  desired: DesiredPod,
+  { active, allocatable }: Pick<AdmissionFacts, 'active' | 'allocatable'>,
+): Rejection | undefined {
+  const rest = active.filter((other) => other.uid !== desired.uid && !isEnded(other));
+  return missingResource(desired, rest, allocatable);
+}
+
+function missingResource(
+  desired: DesiredPod,
+  before: readonly DesiredPod[],
+  allocatable: Readonly<Record<string, string>>,
+): Rejection | undefined {
   const words = (name: string, requested: number, used: number, capacity: number): Rejection => ({
     reason: `OutOf${name}`,
     message: `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,

@@ -1,4 +1,5 @@
 // What to do next for one pod: the whole of its life, as a list of steps with reasons.
+import type { ContainerResources } from '../../docker/engine.ts';
 import type {
   ContainerWish,
   DesiredPod,
@@ -9,6 +10,7 @@ import type {
   PodFacts,
 } from '../../model.ts';
 import { appWishes, ephemeralWishes, initWishes, isOutdated, newestOf } from './containers.ts';
+import { isRestartedByResize, isToResize } from './resize.ts';
 import { backOffAfter, shouldRestart } from './restart.ts';
 import { orphanGraceSeconds, planForgetting, planTermination, stopAll } from './terminate.ts';
 
@@ -17,6 +19,8 @@ export interface PlanFacts extends PodFacts {
   readonly maxBackOffSeconds: number;
   /** This agent has not made the pod's volumes ready yet, or what they tell of the pod has changed since. */
   readonly areVolumesDue: boolean;
+  /** By container name: what the pod's allocation comes to in the engine's units. */
+  readonly wantedResources: ReadonlyMap<string, ContainerResources>;
 }
 
 /** The next safe steps. Empty: the wish is reached. `desired` undefined: nobody wants the pod any more. */
@@ -81,7 +85,20 @@ function planContainers(scene: Scene): PodAction[] {
     .map((wish) => start(scene, wish, undefined, 'it was asked for'));
   const init = planInit(scene);
   const apps = init.isDone ? appWishes(desired.pod).flatMap((wish) => planOne(scene, wish)) : [];
-  return [...ephemeral, ...init.steps, ...apps];
+  return [...ephemeral, ...planResize(scene), ...init.steps, ...apps];
+}
+
+/** What can be changed in place, least first: memory that one gives back another may get. */
+function planResize({ desired, observed, facts }: Scene): PodAction[] {
+  const wishes = [...appWishes(desired.pod), ...initWishes(desired.pod)];
+  const found = wishes.flatMap((wish) => {
+    const newest = newestOf(observed, wish.container.name);
+    const wanted = facts.wantedResources.get(wish.container.name);
+    if (!newest || !wanted || !isToResize(newest, wanted) || isRestartedByResize(wish, newest, wanted)) return [];
+    return [{ newest, growth: wanted.memoryBytes - newest.resources.memoryBytes }];
+  });
+  const containers = found.sort((a, b) => a.growth - b.growth).map(({ newest }) => newest);
+  return containers.length === 0 ? [] : [{ do: 'ResizePod', containers, because: 'its resources have changed' }];
 }
 
 /** One after the other, in the order of the spec; sidecars only have to have started. */
@@ -142,6 +159,12 @@ function planRunning(scene: Scene, wish: ContainerWish, running: ObservedContain
   const podGrace = pod.spec.terminationGracePeriodSeconds ?? 30;
   if (isOutdated(running, wish.container))
     return stop(`Container ${name} definition changed, will be restarted`, podGrace);
+  const wanted = scene.facts.wantedResources.get(name);
+  if (wanted && isToResize(running, wanted) && isRestartedByResize(wish, running, wanted)) {
+    const count = { restartCount: running.restartCount + 1, backOffSeconds: running.backOffSeconds ?? 0 };
+    const because = `Container ${name} resize requires restart`;
+    return [...stop(because, podGrace), start(scene, wish, count, because)];
+  }
   const verdict = scene.facts.probes.get(running.id);
   if (verdict?.alive !== false) return [];
   const isStartup = wish.container.startupProbe !== undefined && verdict.started !== true;

@@ -13,6 +13,7 @@ interface TurnOutcome {
   readonly done: number;
   /** Containers that were to start and did not. */
   readonly unstarted: number;
+  readonly resizeError: string | undefined;
   readonly failure: unknown;
   readonly retryAtMs: number | undefined;
 }
@@ -37,8 +38,8 @@ export function nextTurn(
   if (!desired) return { againAtMs: nowMs, isOver: actions.some((action) => action.do === 'ForgetPod') };
   // What could not start now could not a moment later either, whatever else was done.
   if (outcome.done > 0 && outcome.unstarted === 0) return { againAtMs: nowMs, isOver: false };
-  const starts = actions.some((action) => action.do === 'StartContainer');
-  const dates = [outcome.retryAtMs, starts ? nowMs + startPauseMs : undefined, deadlineMs(desired.pod)].filter(
+  const isHeld = outcome.resizeError !== undefined || actions.some((action) => action.do === 'StartContainer');
+  const dates = [outcome.retryAtMs, isHeld ? nowMs + startPauseMs : undefined, deadlineMs(desired.pod)].filter(
     (date): date is number => date !== undefined && date > nowMs,
   );
   return { againAtMs: dates.length === 0 ? undefined : Math.min(...dates), isOver: false };

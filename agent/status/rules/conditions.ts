@@ -1,6 +1,6 @@
 // The conditions that a kubelet says of a pod, and those of others that it leaves alone.
 import type { ContainerStatus, Pod, PodCondition } from '../../../kube/types.ts';
-import type { ObservedPod } from '../../model.ts';
+import type { ObservedPod, ResizeFacts } from '../../model.ts';
 import type { ContainerStatuses } from './containers.ts';
 import type { Phase } from './phase.ts';
 import { wishesOf } from './wishes.ts';
@@ -94,15 +94,26 @@ export interface ConditionFacts {
   readonly observed: ObservedPod | undefined;
   readonly statuses: ContainerStatuses;
   readonly phase: Phase;
+  readonly resize: ResizeFacts | undefined;
   /** The message of DisruptionTarget, where the node ends the pod for its own sake. */
   readonly disruption: string | undefined;
   readonly before: readonly PodCondition[];
   readonly nowText: string;
 }
 
+/** Said only while a change of resources waits or is under way. */
+function resizes(resize: ResizeFacts | undefined): [string, Verdict][] {
+  const { pending, inProgress } = resize ?? {};
+  const error: Partial<Verdict> = inProgress?.error === undefined ? {} : { reason: 'Error', message: inProgress.error };
+  return [
+    ...(pending ? [['PodResizePending', { status: 'True', ...pending }] satisfies [string, Verdict]] : []),
+    ...(inProgress ? [['PodResizeInProgress', { ...yes, ...error }] satisfies [string, Verdict]] : []),
+  ];
+}
+
 /** Conditions of others as the API has them, then the kubelet's own. */
 export function deriveConditions(facts: ConditionFacts): PodCondition[] {
-  const { pod, observed, statuses, phase, disruption, before, nowText } = facts;
+  const { pod, observed, statuses, phase, resize, disruption, before, nowText } = facts;
   const ready = containersReady(pod, statuses, phase);
   const verdicts: readonly [string, Verdict][] = [
     ['PodReadyToStartContainers', hasReadySandbox(pod, observed) ? yes : { status: 'False' }],
@@ -110,6 +121,7 @@ export function deriveConditions(facts: ConditionFacts): PodCondition[] {
     ['Ready', podReady(pod, ready)],
     ['ContainersReady', ready],
     ['PodScheduled', yes],
+    ...resizes(resize),
   ];
   const target: Verdict = { status: 'True', reason: 'TerminationByKubelet', message: disruption ?? '' };
   const own = disruption === undefined ? verdicts : [['DisruptionTarget', target] as const, ...verdicts];

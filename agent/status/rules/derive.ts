@@ -115,6 +115,7 @@ export function derivePodStatus(
       observed,
       statuses,
       phase,
+      resize: facts.resize,
       disruption,
       before: before.conditions ?? [],
       nowText,

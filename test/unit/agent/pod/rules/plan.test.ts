@@ -19,6 +19,7 @@ const facts = (over: Partial<PlanFacts> = {}): PlanFacts => ({
   ...podFacts(),
   maxBackOffSeconds: 300,
   areVolumesDue: false,
+  wantedResources: new Map(),
   ...over,
 });
 

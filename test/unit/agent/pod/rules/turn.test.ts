@@ -15,7 +15,7 @@ const start: PodAction = {
   backOffSeconds: 0,
   because: 'it has never run',
 };
-const quiet = { done: 0, unstarted: 0, failure: undefined, retryAtMs: undefined };
+const quiet = { done: 0, unstarted: 0, resizeError: undefined, failure: undefined, retryAtMs: undefined };
 const after = (actions: PodAction[], outcome: { done?: number; unstarted?: number; retryAtMs?: number }) =>
   nextTurn(desiredPod(), actions, { ...quiet, ...outcome }, nowMs).againAtMs;
 
