@@ -1,14 +1,15 @@
 // Looks at cgroup files, /proc and statfs, for every running pod and the machine.
-import { readFile, statfs } from 'node:fs/promises';
+import { readFile, stat, statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../../host/clock.ts';
 import type { Engine } from '../../docker/engine.ts';
 import type { ObservedContainer, ObservedPod, ObservedSandbox } from '../../model.ts';
 import type { PodLookup } from '../lookup.ts';
-import type { ContainerStats, FileSystemReading, NodeStats, PodStats, Usage } from './model.ts';
+import { createDiskMeter } from './disk.ts';
+import type { ContainerStats, FileSystemReading, NodeStats, PodStats, SystemContainerStats, Usage } from './model.ts';
 import { type CgroupPlace, parseCgroupPlace, podPlace, readLegacy, readUnified } from './rules/cgroup-files.ts';
-import { readInterfaces, readMachine } from './rules/proc-files.ts';
+import { readInterfaces, readMachine, taskCount } from './rules/proc-files.ts';
 import { type Rate, rateOf } from './rules/rates.ts';
 
 export interface CollectorOptions {
@@ -19,6 +20,10 @@ export interface CollectorOptions {
   /** The file system that pods' volumes lie on. */
   readonly rootDir: string;
   readonly cgroupMount?: string;
+  /** The control group of all pods, below the mount; absent: not counted by itself. */
+  readonly podsCgroup?: string;
+  /** volumeStatsAggPeriod: how old measurements of disks may be. Default one minute. */
+  readonly diskEveryMs?: number;
 }
 
 export interface Collector {
@@ -34,20 +39,32 @@ const legacyFiles: readonly (readonly [string, string])[] = [
   ['cpuacct', 'cpuacct.usage'],
   ['cpuacct', 'cpuacct.stat'],
   ['cpu', 'cpu.stat'],
+  ['cpu', 'cpu.shares'],
+  ['cpu', 'cpu.cfs_quota_us'],
+  ['cpu', 'cpu.cfs_period_us'],
+  ['cpu', 'cgroup.procs'],
   ['memory', 'memory.stat'],
+  ['memory', 'memory.max_usage_in_bytes'],
+  ['memory', 'memory.failcnt'],
+  ['memory', 'memory.oom_control'],
+  ['blkio', 'blkio.throttle.io_service_bytes'],
   ['memory', 'memory.usage_in_bytes'],
   ['memory', 'memory.limit_in_bytes'],
   ['pids', 'pids.current'],
 ];
 const unifiedFiles: readonly string[] = [
-  ...['cpu.stat', 'memory.stat', 'memory.current', 'memory.swap.current', 'memory.max', 'pids.current'],
+  ...['cpu.stat', 'cpu.weight', 'cpu.max', 'cpu.pressure', 'io.stat', 'io.pressure', 'pids.current', 'cgroup.procs'],
+  ...['memory.stat', 'memory.current', 'memory.swap.current', 'memory.max', 'memory.peak', 'memory.events'],
+  'memory.pressure',
 ];
 
 /** What is gone by the time it is read counts as empty: pods end while we look. */
 const textOf = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
 
 export function createCollector(options: CollectorOptions): Collector {
-  const { cgroupMount = '/sys/fs/cgroup' } = options;
+  const { cgroupMount = '/sys/fs/cgroup', rootDir, clock } = options;
+  const disk = createDiskMeter({ rootDir, clock, everyMs: options.diskEveryMs ?? 60_000 });
+  const ids = readIds();
   let rates = new Map<string, Rate>();
   let last: { atMs: number; stats: Promise<NodeStats> } | undefined;
 
@@ -72,19 +89,26 @@ export function createCollector(options: CollectorOptions): Collector {
 
   async function containerStats(
     container: ObservedContainer,
+    dataRoot: string | undefined,
     next: Map<string, Rate>,
   ): Promise<{ stats: ContainerStats; place: CgroupPlace } | undefined> {
     const { id, name, image, pid, startedAtMs = 0 } = container;
     const place = pid > 1 ? parseCgroupPlace(await textOf(`/proc/${pid}/cgroup`)) : undefined;
     if (!place) return undefined;
-    return { place, stats: { name, id, image, startedAtMs, usage: await usageAt(id, place, next) } };
+    const usage = await usageAt(id, place, next);
+    const taken = dataRoot === undefined ? {} : await disk.container(container, dataRoot);
+    return { place, stats: { name, id, image, startedAtMs, usage, ...taken } };
   }
 
-  async function podStats(pod: ObservedPod, next: Map<string, Rate>): Promise<PodStats | undefined> {
+  async function podStats(
+    pod: ObservedPod,
+    dataRoot: string | undefined,
+    next: Map<string, Rate>,
+  ): Promise<PodStats | undefined> {
     const sandbox = pod.sandboxes.find(({ phase }) => phase === 'running');
     if (!sandbox) return undefined;
     const running = pod.containers.filter(({ phase }) => phase === 'running');
-    const looked = await Promise.all(running.map((container) => containerStats(container, next)));
+    const looked = await Promise.all(running.map((container) => containerStats(container, dataRoot, next)));
     const found = looked.filter((one) => one !== undefined);
     const around = found[0] && podPlace(found[0].place, pod.uid);
     const { uid, name, namespace } = pod;
@@ -93,19 +117,48 @@ export function createCollector(options: CollectorOptions): Collector {
       usage: around && (await usageAt(`pod ${uid}`, around, next)),
       interfaces: await interfacesOf(sandbox),
       containers: found.map(({ stats }) => stats),
+      volumes: await disk.volumes(uid),
     };
+  }
+
+  /** This process where a service manager counts it by itself, and all pods together. */
+  async function ofSystem(next: Map<string, Rate>): Promise<SystemContainerStats[]> {
+    const own = parseCgroupPlace(await textOf('/proc/self/cgroup'));
+    const isService = own && (own.version === 2 ? own.path : (own.paths.get('memory') ?? '')).endsWith('.service');
+    const found: SystemContainerStats[] = [];
+    if (own && isService) {
+      const usage = await usageAt('kubelet', own, next);
+      found.push({ name: 'kubelet', startedAtMs: performance.timeOrigin, usage });
+    }
+    const { podsCgroup } = options;
+    const place = podsCgroup === undefined ? undefined : await placeAt(podsCgroup);
+    if (place)
+      found.push({ name: 'pods', startedAtMs: place.startedAtMs, usage: await usageAt('pods', place.at, next) });
+    return found;
+  }
+
+  async function placeAt(path: string): Promise<{ at: CgroupPlace; startedAtMs: number } | undefined> {
+    const isUnified = (await textOf(join(cgroupMount, 'cgroup.controllers'))) !== '';
+    const directory = join(cgroupMount, isUnified ? '' : 'memory', path);
+    const made = await stat(directory).catch(() => undefined);
+    if (!made) return undefined;
+    const everywhere = new Map(legacyFiles.map(([controller]) => [controller, path]));
+    const at: CgroupPlace = isUnified ? { version: 2, path } : { version: 1, paths: everywhere };
+    return { at, startedAtMs: made.ctimeMs };
   }
 
   async function look(): Promise<NodeStats> {
     const next = new Map<string, Rate>();
     const observed = await options.pods.observeAll();
-    const pods = await mapWide(observed, (pod) => podStats(pod, next));
-    const [stat, meminfo, vmstat] = await Promise.all(
-      ['stat', 'meminfo', 'vmstat'].map((name) => textOf(`/proc/${name}`)),
+    const dataRoot = await dataRootOf(options.engine);
+    const pods = await mapWide(observed, (pod) => podStats(pod, dataRoot, next));
+    const [cpus, meminfo, vmstat, loadavg = '', pidMax] = await Promise.all(
+      ['stat', 'meminfo', 'vmstat', 'loadavg', 'sys/kernel/pid_max'].map((name) => textOf(`/proc/${name}`)),
     );
-    const machine = readMachine({ stat: stat ?? '', meminfo: meminfo ?? '', vmstat: vmstat ?? '' });
+    const machine = readMachine({ stat: cpus ?? '', meminfo: meminfo ?? '', vmstat: vmstat ?? '' });
     const atMs = options.clock.now();
     const nanoCores = remember('machine', machine.cpuNanos, atMs, next);
+    const systemContainers = await ofSystem(next);
     rates = next;
     return {
       nodeName: options.nodeName,
@@ -113,8 +166,11 @@ export function createCollector(options: CollectorOptions): Collector {
       machine: { ...machine, nanoCores },
       interfaces: readInterfaces(await textOf('/proc/self/net/dev')),
       fs: await fileSystem(options.rootDir),
-      imageFs: await imageFileSystem(options.engine),
+      imageFs: dataRoot === undefined ? undefined : await fileSystem(dataRoot),
+      processes: { count: taskCount(loadavg), most: Number(pidMax) },
+      systemContainers,
       cores: availableParallelism(),
+      ids: await ids,
       pods: pods.filter((pod) => pod !== undefined),
     };
   }
@@ -134,14 +190,20 @@ async function interfacesOf({ pid, hostNetwork }: ObservedSandbox) {
   return hostNetwork || pid < 2 ? [] : readInterfaces(await textOf(`/proc/${pid}/net/dev`));
 }
 
-async function imageFileSystem(engine: Pick<Engine, 'info'>): Promise<FileSystemReading | undefined> {
-  try {
-    return await fileSystem((await engine.info()).dataRoot);
-  } catch {
-    // The engine is away: its file system is not known, the rest is.
-    return undefined;
-  }
+/** What tells this machine and this boot from others. */
+async function readIds(): Promise<NodeStats['ids']> {
+  const [bootId = '', machineId = '', systemUuid = ''] = await Promise.all(
+    ['/proc/sys/kernel/random/boot_id', '/etc/machine-id', '/sys/class/dmi/id/product_uuid'].map(textOf),
+  );
+  return { bootId: bootId.trim(), machineId: machineId.trim(), systemUuid: systemUuid.trim() };
 }
+
+/** Undefined while the engine is away: its file system is not known then, the rest is. */
+const dataRootOf = (engine: Pick<Engine, 'info'>): Promise<string | undefined> =>
+  engine.info().then(
+    ({ dataRoot }) => dataRoot,
+    () => undefined,
+  );
 
 async function fileSystem(path: string): Promise<FileSystemReading | undefined> {
   try {

@@ -17,7 +17,34 @@ export interface CgroupReading {
   readonly majorPageFaults: number;
   /** Undefined: no limit. */
   readonly memoryLimitBytes: number | undefined;
+  /** Undefined where the kernel does not keep it. */
+  readonly memoryPeakBytes: number | undefined;
+  /** How often the limit was hit, and how often somebody was killed for it. */
+  readonly memoryFailures: number;
+  readonly oomKills: number;
+  readonly cpuShares: number;
+  /** Of each period; undefined: no limit. */
+  readonly cpuQuotaMicros: number | undefined;
+  readonly cpuPeriodMicros: number;
+  readonly ioReadBytes: number;
+  readonly ioWrittenBytes: number;
   readonly processes: number;
+  readonly threads: number;
+  /** Time lost waiting; undefined where the kernel does not count it (version 1, or PSI switched off). */
+  readonly pressure: Readonly<Record<PressedResource, Pressing>> | undefined;
+}
+
+export type PressedResource = 'cpu' | 'memory' | 'io';
+export interface Stall {
+  readonly totalMicros: number;
+  readonly avg10: number;
+  readonly avg60: number;
+  readonly avg300: number;
+}
+/** `some`: somebody waited. `full`: everybody did. */
+export interface Pressing {
+  readonly some: Stall;
+  readonly full: Stall;
 }
 
 /** Where a process is counted: by controller in version 1, all in one place in version 2. */
@@ -69,12 +96,20 @@ const number = (text: string): number => Number(/^\d+/.exec(text.trim())?.[0] ??
 const unlimited = 2 ** 60;
 const tickNanos = 10_000_000;
 
+const lineCount = (text: string): number => text.split('\n').filter((line) => line !== '').length;
+
 export function readLegacy(file: FileText): CgroupReading {
   const ticks = parseKeyed(file('cpuacct.stat'));
   const throttle = parseKeyed(file('cpu.stat'));
   const memory = parseKeyed(file('memory.stat'));
   const memoryBytes = number(file('memory.usage_in_bytes'));
   const limit = number(file('memory.limit_in_bytes'));
+  const quota = number(file('cpu.cfs_quota_us'));
+  const threads = number(file('pids.current'));
+  const moved = (direction: string): number =>
+    [...file('blkio.throttle.io_service_bytes').matchAll(/^\S+ (\S+) (\d+)$/gm)]
+      .filter(([, name]) => name === direction)
+      .reduce((sum, [, , bytes]) => sum + Number(bytes), 0);
   return {
     cpuNanos: number(file('cpuacct.usage')),
     userNanos: (ticks.get('user') ?? 0) * tickNanos,
@@ -90,16 +125,39 @@ export function readLegacy(file: FileText): CgroupReading {
     pageFaults: memory.get('total_pgfault') ?? 0,
     majorPageFaults: memory.get('total_pgmajfault') ?? 0,
     memoryLimitBytes: limit === 0 || limit >= unlimited ? undefined : limit,
-    processes: number(file('pids.current')),
+    memoryPeakBytes: number(file('memory.max_usage_in_bytes')),
+    memoryFailures: number(file('memory.failcnt')),
+    oomKills: parseKeyed(file('memory.oom_control')).get('oom_kill') ?? 0,
+    cpuShares: number(file('cpu.shares')),
+    cpuQuotaMicros: quota > 0 ? quota : undefined,
+    cpuPeriodMicros: number(file('cpu.cfs_period_us')),
+    ioReadBytes: moved('Read'),
+    ioWrittenBytes: moved('Write'),
+    // A group that only holds other groups lists no processes of its own.
+    processes: lineCount(file('cgroup.procs')) || threads,
+    threads,
+    pressure: undefined,
   };
 }
+
+/** 1..10000 of weight back onto 2..262144 shares, as dashboards know them. */
+const sharesOf = (weight: number): number => (weight === 0 ? 0 : 2 + Math.floor(((weight - 1) * 262_142) / 9999));
 
 export function readUnified(file: FileText): CgroupReading {
   const cpu = parseKeyed(file('cpu.stat'));
   const memory = parseKeyed(file('memory.stat'));
+  const events = parseKeyed(file('memory.events'));
   const nanos = (name: string): number => (cpu.get(name) ?? 0) * 1000;
   const memoryBytes = number(file('memory.current'));
   const limit = file('memory.max').trim();
+  const peak = file('memory.peak').trim();
+  const [quota = '', period = ''] = file('cpu.max').trim().split(' ');
+  const threads = number(file('pids.current'));
+  const moved = (name: string): number =>
+    [...file('io.stat').matchAll(new RegExp(`\\b${name}=(\\d+)`, 'g'))].reduce(
+      (sum, [, bytes]) => sum + Number(bytes),
+      0,
+    );
   return {
     cpuNanos: nanos('usage_usec'),
     userNanos: nanos('user_usec'),
@@ -115,6 +173,34 @@ export function readUnified(file: FileText): CgroupReading {
     pageFaults: memory.get('pgfault') ?? 0,
     majorPageFaults: memory.get('pgmajfault') ?? 0,
     memoryLimitBytes: limit === '' || limit === 'max' ? undefined : number(limit),
-    processes: number(file('pids.current')),
+    memoryPeakBytes: peak === '' ? undefined : number(peak),
+    memoryFailures: events.get('max') ?? 0,
+    oomKills: events.get('oom_kill') ?? 0,
+    cpuShares: sharesOf(number(file('cpu.weight'))),
+    cpuQuotaMicros: quota === '' || quota === 'max' ? undefined : number(quota),
+    cpuPeriodMicros: number(period),
+    ioReadBytes: moved('rbytes'),
+    ioWrittenBytes: moved('wbytes'),
+    processes: lineCount(file('cgroup.procs')) || threads,
+    threads,
+    pressure: pressureOf(file),
   };
+}
+
+function pressureOf(file: FileText): CgroupReading['pressure'] {
+  const [cpu, memory, io] = ['cpu', 'memory', 'io'].map((name) => parsePressing(file(`${name}.pressure`)));
+  return cpu && memory && io ? { cpu, memory, io } : undefined;
+}
+
+/** "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and the same for "full". */
+export function parsePressing(text: string): Pressing | undefined {
+  const stall = (kind: string): Stall | undefined => {
+    const [, avg10, avg60, avg300, total] =
+      new RegExp(`^${kind} avg10=(\\S+) avg60=(\\S+) avg300=(\\S+) total=(\\d+)`, 'm').exec(text) ?? [];
+    if (total === undefined) return undefined;
+    return { avg10: Number(avg10), avg60: Number(avg60), avg300: Number(avg300), totalMicros: Number(total) };
+  };
+  const [some, full] = [stall('some'), stall('full')];
+  // Older kernels do not say "full" of the CPU.
+  return some && { some, full: full ?? { avg10: 0, avg60: 0, avg300: 0, totalMicros: 0 } };
 }

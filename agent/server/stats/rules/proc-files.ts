@@ -73,3 +73,6 @@ export function readInterfaces(netDev: string): readonly InterfaceReading[] {
   }
   return interfaces;
 }
+
+/** /proc/loadavg's fourth field is "running/all". */
+export const taskCount = (loadavg: string): number => Number(/\d+\/(\d+)/.exec(loadavg)?.[1] ?? 0);

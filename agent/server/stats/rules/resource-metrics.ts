@@ -64,6 +64,9 @@ export function resourceFamilies(stats: NodeStats): readonly Family[] {
       'Current amount of the pod swap usage in bytes',
       ofPods(({ swapBytes }) => swapBytes),
     ),
+    gauge('scrape_error', '1 if there was an error while getting container metrics, 0 otherwise', [
+      { labels: {}, value: 0 },
+    ]),
     gauge('resource_scrape_error', '1 if there was an error while getting container metrics, 0 otherwise', [
       { labels: {}, value: 0 },
     ]),

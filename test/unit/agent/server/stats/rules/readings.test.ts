@@ -30,7 +30,17 @@ const nothing = {
   pageFaults: 0,
   majorPageFaults: 0,
   memoryLimitBytes: undefined,
+  memoryPeakBytes: undefined,
+  memoryFailures: 0,
+  oomKills: 0,
+  cpuShares: 0,
+  cpuQuotaMicros: undefined,
+  cpuPeriodMicros: 0,
+  ioReadBytes: 0,
+  ioWrittenBytes: 0,
   processes: 0,
+  threads: 0,
+  pressure: undefined,
 };
 
 const figures = {
@@ -48,7 +58,17 @@ const figures = {
   pageFaults: 7,
   majorPageFaults: 1,
   memoryLimitBytes: 2000,
-  processes: 3,
+  memoryPeakBytes: 1500,
+  memoryFailures: 4,
+  oomKills: 1,
+  cpuShares: 1024,
+  cpuQuotaMicros: 50_000,
+  cpuPeriodMicros: 100_000,
+  ioReadBytes: 123,
+  ioWrittenBytes: 456,
+  processes: 2,
+  threads: 3,
+  pressure: undefined,
 };
 
 describe('a control group', () => {
@@ -63,6 +83,14 @@ describe('a control group', () => {
         'memory.usage_in_bytes': '1000\n',
         'memory.limit_in_bytes': '2000\n',
         'pids.current': '3\n',
+        'memory.max_usage_in_bytes': '1500\n',
+        'memory.failcnt': '4\n',
+        'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 1\n',
+        'cpu.shares': '1024\n',
+        'cpu.cfs_quota_us': '50000\n',
+        'cpu.cfs_period_us': '100000\n',
+        'blkio.throttle.io_service_bytes': '8:0 Read 100\n8:0 Write 456\n8:16 Read 23\n8:0 Total 556\nTotal 579\n',
+        'cgroup.procs': '10\n11\n',
       }),
     );
     assert.deepEqual(reading, figures);
@@ -78,13 +106,39 @@ describe('a control group', () => {
         'memory.swap.current': '50\n',
         'memory.max': '2000\n',
         'pids.current': '3\n',
+        'memory.peak': '1500\n',
+        'memory.events': 'low 0\nhigh 0\nmax 4\noom 1\noom_kill 1\n',
+        'cpu.weight': '39\n',
+        'cpu.max': '50000 100000\n',
+        'io.stat': '8:0 rbytes=100 wbytes=456 rios=1 wios=1\n8:16 rbytes=23 wbytes=0\n',
+        'cgroup.procs': '10\n11\n',
+        'cpu.pressure': 'some avg10=1.50 avg60=0.50 avg300=0.10 total=2000\n',
+        'memory.pressure':
+          'some avg10=0.00 avg60=0.00 avg300=0.00 total=3\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=2\n',
+        'io.pressure':
+          'some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n',
       }),
     );
-    assert.deepEqual(reading, figures);
+    const still = { avg10: 0, avg60: 0, avg300: 0 };
+    assert.deepEqual(reading, {
+      ...figures,
+      cpuShares: 998,
+      pressure: {
+        cpu: {
+          some: { avg10: 1.5, avg60: 0.5, avg300: 0.1, totalMicros: 2000 },
+          full: { ...still, totalMicros: 0 },
+        },
+        memory: { some: { ...still, totalMicros: 3 }, full: { ...still, totalMicros: 2 } },
+        io: { some: { ...still, totalMicros: 0 }, full: { ...still, totalMicros: 0 } },
+      },
+    });
   });
 
   it('that vanished, or has no limit, reads as nothing', () => {
-    assert.deepEqual(readLegacy(files({ 'memory.limit_in_bytes': '9223372036854771712\n' })), nothing);
+    assert.deepEqual(readLegacy(files({ 'memory.limit_in_bytes': '9223372036854771712\n' })), {
+      ...nothing,
+      memoryPeakBytes: 0,
+    });
     assert.deepEqual(readUnified(files({ 'memory.max': 'max\n' })), nothing);
   });
 });

@@ -24,7 +24,17 @@ const usage: Usage = {
   pageFaults: 7,
   majorPageFaults: 1,
   memoryLimitBytes: 2000,
+  memoryPeakBytes: 1500,
+  memoryFailures: 4,
+  oomKills: 1,
+  cpuShares: 1024,
+  cpuQuotaMicros: undefined,
+  cpuPeriodMicros: 100_000,
+  ioReadBytes: 123,
+  ioWrittenBytes: 456,
   processes: 3,
+  threads: 9,
+  pressure: undefined,
 };
 const eth0 = {
   name: 'eth0',
@@ -38,6 +48,8 @@ const eth0 = {
   txDropped: 8,
 };
 const fs = { capacityBytes: 100, availableBytes: 40, usedBytes: 50, inodes: 10, inodesFree: 4 };
+const disk = (bytes: number) => ({ bytes, inodes: 1 });
+const room = { capacityBytes: 100, availableBytes: 40, usedBytes: 5, inodes: 10, inodesFree: 4, inodesUsed: 2 };
 const stats: NodeStats = {
   nodeName: 'n1',
   atMs: 6000,
@@ -56,8 +68,11 @@ const stats: NodeStats = {
   },
   interfaces: [eth0],
   fs,
-  imageFs: undefined,
+  imageFs: fs,
   cores: 2,
+  ids: { bootId: 'b', machineId: 'm', systemUuid: 's' },
+  processes: { count: 617, most: 32768 },
+  systemContainers: [{ name: 'pods', startedAtMs: 1500, usage }],
   pods: [
     {
       name: 'web',
@@ -67,7 +82,11 @@ const stats: NodeStats = {
       usage,
       interfaces: [eth0],
       sandboxId: 'sand',
-      containers: [{ name: 'app', id: 'cid', image: 'img', startedAtMs: 3500, usage }],
+      containers: [{ name: 'app', id: 'cid', image: 'img', startedAtMs: 3500, usage, rootFs: disk(3), logs: disk(2) }],
+      volumes: [
+        { name: 'scratch', plugin: 'empty-dir', isOnDisk: true, ...room },
+        { name: 'pv-1', plugin: 'nfs', isOnDisk: false, ...room },
+      ],
     },
   ],
 };
@@ -87,9 +106,15 @@ describe('the summary', () => {
     const swap = { time: '1970-01-01T00:00:05Z', swapUsageBytes: 0 };
     const face = { name: 'eth0', rxBytes: 1, rxErrors: 3, txBytes: 5, txErrors: 7 };
     const at = { time: '1970-01-01T00:00:06Z' };
+    const shared = { availableBytes: 40, capacityBytes: 100, inodesFree: 4, inodes: 10 };
+    const whole = { ...at, ...shared, usedBytes: 50, inodesUsed: 6 };
+    const own = { time: '1970-01-01T00:00:05Z', ...shared, inodesUsed: 1 };
+    const rootfs = { ...own, usedBytes: 3 };
+    const logs = { ...own, usedBytes: 2 };
     assert.deepEqual(summaryOf(stats, 'everything'), {
       node: {
         nodeName: 'n1',
+        systemContainers: [{ name: 'pods', startTime: '1970-01-01T00:00:01Z', cpu, memory, swap }],
         startTime: '1970-01-01T00:00:01Z',
         cpu: { ...at, usageCoreNanoSeconds: 9_000_000_000 },
         memory: {
@@ -102,19 +127,23 @@ describe('the summary', () => {
           majorPageFaults: 3,
         },
         network: { ...at, ...face, interfaces: [face] },
-        fs: { ...at, availableBytes: 40, capacityBytes: 100, usedBytes: 50, inodesFree: 4, inodes: 10, inodesUsed: 6 },
+        fs: whole,
+        runtime: { imageFs: whole, containerFs: whole },
+        rlimit: { ...at, maxpid: 32768, curproc: 617 },
         swap: { ...at, swapAvailableBytes: 5, swapUsageBytes: 15 },
       },
       pods: [
         {
           podRef: { name: 'web', namespace: 'default', uid: 'u1' },
           startTime: '1970-01-01T00:00:02Z',
-          containers: [{ name: 'app', startTime: '1970-01-01T00:00:03Z', cpu, memory, swap }],
+          containers: [{ name: 'app', startTime: '1970-01-01T00:00:03Z', cpu, memory, rootfs, logs, swap }],
           cpu,
           memory,
           network: { time: '1970-01-01T00:00:05Z', ...face, interfaces: [face] },
           process_stats: { process_count: 3 },
           swap,
+          volume: [{ ...at, ...shared, usedBytes: 5, inodesUsed: 2, name: 'scratch' }],
+          'ephemeral-storage': { ...at, ...shared, usedBytes: 10, inodesUsed: 4 },
         },
       ],
     });
@@ -122,7 +151,7 @@ describe('the summary', () => {
 
   it('says CPU and memory only when asked to', () => {
     const { node, pods } = summaryOf(stats, 'cpu and memory') as { node: object; pods: [{ containers: [object] }] };
-    assert.deepEqual(Object.keys(node), ['nodeName', 'startTime', 'cpu', 'memory']);
+    assert.deepEqual(Object.keys(node), ['nodeName', 'systemContainers', 'startTime', 'cpu', 'memory']);
     assert.deepEqual(Object.keys(pods[0]), ['podRef', 'startTime', 'containers', 'cpu', 'memory']);
     assert.deepEqual(Object.keys(pods[0].containers[0]), ['name', 'startTime', 'cpu', 'memory']);
   });
@@ -144,6 +173,7 @@ describe('metrics', () => {
       'pod_cpu_usage_seconds_total{namespace="default",pod="web"} 1.5 5000',
       'pod_memory_working_set_bytes{namespace="default",pod="web"} 700 5000',
       'pod_swap_usage_bytes{namespace="default",pod="web"} 0 5000',
+      'scrape_error 0',
       'resource_scrape_error 0',
     ]);
   });
@@ -158,7 +188,7 @@ describe('metrics', () => {
         'container_network_receive_bytes_total{container="POD",id="sand",image="",interface="eth0",name="sand",namespace="default",pod="web"} 1 6000\n',
       ),
     );
-    assert.ok(text.includes('machine_cpu_cores 2\n'));
+    assert.ok(text.includes('machine_cpu_cores{boot_id="b",machine_id="m",system_uuid="s"} 2\n'));
   });
 
   it('escape what a label may not hold, and leave empty families out', () => {
