@@ -82,6 +82,7 @@ async function run(base: Base, undo: Undo): Promise<void> {
   const { config, engine, client, log, signal } = base;
   const { nodeName } = config;
   const clock = systemClock;
+  if (config.unheeded.length > 0) log.warn({ settings: config.unheeded }, 'Settings accepted that change nothing here');
   const cgroups = await openCgroups();
   if (cgroups.version === 1 && config.failCgroupV1) {
     throw new ConfigError('This host has cgroup version 1: want version 2, or --fail-cgroupv1=false');
@@ -105,12 +106,17 @@ async function run(base: Base, undo: Undo): Promise<void> {
     networkNotReady: network.notReady,
     ...{ client, engine, events, clock, log },
   });
-  const sources = createPodSources({ client, nodeName, objects, log });
+  const sources = createPodSources({
+    ...{ client, nodeName, node: node.node, objects, events, clock, log },
+    statics: config.staticPods,
+  });
   const pods: NodePods = createNodePods({
     ...{ config, engine, client, network, cgroups, events, objects, node, clock, log },
     cgroupDriver: (await engine.info(signal)).cgroupDriver,
     sources: sources.names,
     apiPod: sources.apiPod,
+    onTerminated: sources.terminated,
+    onForgotten: sources.forgotten,
   });
 
   const loops = [pods.run(signal), node.run(signal), sources.run(pods.loop, signal), keep(signal)];

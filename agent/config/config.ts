@@ -8,6 +8,10 @@ export class ConfigError extends Error {
 
 export interface AgentConfig {
   readonly kubeconfig: string;
+  /** Credentials to ask for a certificate with, when the kubeconfig is not there or has none that is good; empty: none. */
+  readonly bootstrapKubeconfig: string;
+  /** The client certificate is renewed before it ends. */
+  readonly rotateCertificates: boolean;
   readonly nodeName: string;
   readonly nodeIps: readonly string[];
   readonly nodeLabels: Readonly<Record<string, string>>;
@@ -31,6 +35,13 @@ export interface AgentConfig {
   readonly clusterDomain: string;
   readonly resolvConf: string;
   readonly syncMs: number;
+  readonly staticPods: {
+    readonly path: string;
+    readonly fileCheckMs: number;
+    readonly url: string;
+    readonly headers: Readonly<Record<string, readonly string[]>>;
+    readonly httpCheckMs: number;
+  };
   readonly server: {
     readonly isEnabled: boolean;
     readonly address: string;
@@ -38,6 +49,11 @@ export interface AgentConfig {
     readonly clientCaFile: string;
     readonly tlsCertFile: string;
     readonly tlsPrivateKeyFile: string;
+    /** Without files: the cluster is asked to sign one. Else it is self-signed. */
+    readonly tlsBootstrap: boolean;
+    readonly tlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
+    /** In OpenSSL's words. */
+    readonly tlsCiphers: string;
     readonly authorization: 'Webhook' | 'AlwaysAllow';
     readonly debuggingHandlers: boolean;
     readonly streamingIdleMs: number;
@@ -61,4 +77,6 @@ export interface AgentConfig {
   readonly verbosity: number;
   /** The effective KubeletConfiguration, as /configz shows it. */
   readonly kubelet: Readonly<Record<string, unknown>>;
+  /** Fields and flags of upstream that ask for something which will not happen. */
+  readonly unheeded: readonly string[];
 }

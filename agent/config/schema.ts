@@ -1,4 +1,4 @@
-// KubeletConfiguration v1beta1 as far as it is built: a field that is not here does nothing, so it is refused.
+// The fields of KubeletConfiguration v1beta1 that are acted upon; those of upstream's that are not stand in accepted.ts.
 import { z } from 'zod';
 import { parseQuantity, value } from '../../kube/quantity.ts';
 
@@ -23,11 +23,13 @@ export function durationMs(text: string): number | undefined {
   return total;
 }
 
+/** Upstream's tools write zero, or nothing, for "the default". */
 const duration = (fallback: string) =>
   z
     .string()
     .default(fallback)
-    .refine((text) => durationMs(text) !== undefined, 'want a duration such as "1m30s"');
+    .refine((text) => text === '' || durationMs(text) !== undefined, 'want a duration such as "1m30s"')
+    .transform((text) => (text === '' || durationMs(text) === 0 ? fallback : text));
 
 const isQuantity = (text: string): boolean => {
   try {
@@ -52,6 +54,25 @@ export const schema = z.strictObject({
   kind: z.literal('KubeletConfiguration').default('KubeletConfiguration'),
   podLogsDir: z.string().default('/var/log/pods'),
   syncFrequency: duration('1m'),
+  staticPodPath: z.string().default(''),
+  fileCheckFrequency: duration('20s'),
+  staticPodURL: z.union([z.literal(''), z.url()]).default(''),
+  staticPodURLHeader: z.record(z.string(), z.array(z.string())).default({}),
+  httpCheckFrequency: duration('20s'),
+  rotateCertificates: z.boolean().default(false),
+  serverTLSBootstrap: z.boolean().default(false),
+  tlsMinVersion: z.enum(['', 'VersionTLS10', 'VersionTLS11', 'VersionTLS12', 'VersionTLS13']).default('VersionTLS12'),
+  tlsCipherSuites: z.array(z.string()).default([]),
+  logging: z
+    .strictObject({
+      verbosity: z.int().min(0).default(0),
+      // Lines are JSON whatever is asked for; the rest is about buffers that we do not have.
+      format: z.string().optional(),
+      flushFrequency: z.union([z.string(), z.number()]).optional(),
+      options: z.unknown().optional(),
+      vmodule: z.unknown().optional(),
+    })
+    .prefault({}),
   enableServer: z.boolean().default(true),
   address: z.string().default('0.0.0.0'),
   port: port.default(10_250),

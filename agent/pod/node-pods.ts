@@ -45,6 +45,10 @@ export interface NodePodsParts {
   readonly sources: readonly DesiredPod['source'][];
   /** The agent's own copy of a pod in the API. */
   readonly apiPod: (namespace: string, name: string) => Pod | undefined;
+  /** Nothing of the pod runs or is mounted any more. */
+  readonly onTerminated: (uid: string) => void;
+  /** Nothing is left of the pod at all. */
+  readonly onForgotten: (uid: string) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -202,7 +206,11 @@ function nodeWorkers(parts: NodePodsParts, turning: Turning): Workers {
     ...{ events, clock, log },
   };
   const workers = createWorkers({
-    turn: (uid, signal) => syncPod(uid, sync, signal),
+    turn: async (uid, signal) => {
+      const turn = await syncPod(uid, sync, signal);
+      if (memories.of(uid).terminated) parts.onTerminated(uid);
+      return turn;
+    },
     onOver: (uid) => {
       memories.forget(uid);
       probes.forget(uid);

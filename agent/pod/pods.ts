@@ -109,8 +109,9 @@ export function createPods(parts: PodsParts): Pods {
       else if (!before || isNews(before, desired)) workers.wake(desired.uid);
     },
     remove: (uid) => {
+      // Its own source says so: nobody else need be heard.
       wanted.delete(uid);
-      if (isKnown()) workers.interrupt(uid);
+      workers.interrupt(uid);
     },
     ready: (source) => {
       if (!waitingFor.delete(source) || !isKnown()) return;

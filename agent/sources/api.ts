@@ -5,6 +5,7 @@ import { createInformer, type Informer } from '../../kube/informer.ts';
 import { pods } from '../../kube/resources.ts';
 import type { Pod } from '../../kube/types.ts';
 import type { DesiredPod } from '../model.ts';
+import { isMirror } from './rules/mirrors.ts';
 
 /** Whoever takes what a source says. */
 export interface PodSink {
@@ -12,9 +13,6 @@ export interface PodSink {
   remove(uid: string): void;
   ready(source: DesiredPod['source']): void;
 }
-
-/** A static pod's image in the API: it shows the pod, it does not run it. */
-export const isMirror = (pod: Pod): boolean => pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined;
 
 export interface ApiSource {
   readonly informer: Informer<Pod>;

@@ -51,7 +51,7 @@ test('flags win over the file', async () => {
 });
 
 for (const [name, flags, message] of [
-  ['an unknown flag', ['--no-such'], /^Unknown flag "--no-such": want one of --address, /],
+  ['an unknown flag', ['--no-such'], /^Unknown flag "--no-such": want a flag of the kubelet$/],
   ['an inherited name', ['--constructor=1'], /^Unknown flag/],
   ['a number that is none', ['--max-pods=1e3'], /^--max-pods: "1e3" is not valid: want a whole number$/],
   ['a port out of range', ['--port=70000'], /^field port: 70000 is not valid/],
@@ -64,8 +64,17 @@ for (const [name, flags, message] of [
 }
 
 for (const [name, text, message] of [
-  ['an unknown field', 'noSuch: 1', /unknown field "noSuch": want one of apiVersion, /],
-  ['a nested unknown field', 'authorization: {x: 1}', /unknown field "authorization.x"/],
+  [
+    'an unknown field',
+    'noSuch: 1',
+    /config.yaml": unknown field "noSuch": want a field of KubeletConfiguration v1beta1$/,
+  ],
+  [
+    'a nested unknown field',
+    'authorization: {x: 1}',
+    /unknown field "authorization.x": want one of authorization.mode, authorization.webhook$/,
+  ],
+  ['a misspelt field', 'maxPod: 1', /unknown field "maxPod": did you mean "maxPods"/],
   [
     'anonymous access',
     'authentication: {anonymous: {enabled: true}}',
