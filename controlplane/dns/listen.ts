@@ -54,13 +54,17 @@ function answerDatagrams(udp: UdpSocket, { answerer, onError }: DoorParts): void
   } catch {
     // The kernel's own limit stays.
   }
+  let isOpen = true;
+  udp.on('close', () => {
+    isOpen = false;
+  });
   udp.on('error', onError);
   udp.on('message', (message, { address, port }) => {
     // Nobody can be reached at port 0.
     if (port === 0) return;
     const send = (answer: Buffer | undefined): void => {
-      // A client that is gone is no trouble of ours.
-      if (answer) udp.send(answer, port, address, () => {});
+      // Answers from elsewhere may come after the end. A client that is gone is no trouble of ours.
+      if (answer && isOpen) udp.send(answer, port, address, () => {});
     };
     const answer = answerer.answer(message, 'udp');
     if (answer instanceof Promise) void answer.then(send);

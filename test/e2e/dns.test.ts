@@ -79,7 +79,7 @@ test('a pod finds a service by its short, partial and whole name, and the API by
   const hello = await addressOf('hello');
   for (const name of ['hello', 'hello.default', 'hello.default.svc', 'hello.default.svc.cluster.local']) {
     // wget resolves as every program does, through the search domains.
-    assert.match(await inPod('wget', '-q', '-O', '-', '-T', '10', `http://${name}/`), /^hello-[123]$/m, name);
+    assert.match(await inPod('wget', '-q', '-O', '-', `http://${name}/`), /^hello-[123]$/m, name);
   }
   assert.match(await inPod('nslookup', 'hello.default.svc.cluster.local'), new RegExp(`Address:\\s+${hello}$`, 'm'));
   assert.match(await inPod('nslookup', 'kubernetes.default.svc.cluster.local'), /Address:\s+10\.96\.0\.1$/m);
@@ -141,6 +141,6 @@ test('who deletes the slice finds it again; a restart keeps the address', async 
   assert.equal(await cluster.interrupt(), 0);
   cluster = await startCluster(dataDir);
   await eventually('a pod is answered again', async () =>
-    /hello-[123]/.test(await inPod('wget', '-q', '-O', '-', '-T', '10', 'http://hello/')) ? true : undefined,
+    /hello-[123]/.test(await inPod('wget', '-q', '-O', '-', 'http://hello/')) ? true : undefined,
   );
 });

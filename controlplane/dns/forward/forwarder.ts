@@ -17,6 +17,9 @@ export interface ForwarderParts {
   readonly budget?: Budget;
 }
 
+/** That nobody knew is remembered for a moment: stub resolvers ask again at once (RFC 9520). */
+const failureMs = 2000;
+const maxFailures = 2048;
 const usualBudget: Budget = { perSecond: 500, burst: 500 };
 const maxUnderWay = 256;
 /** A stub resolver asks again after five seconds: by then it must have heard of us. */
@@ -27,24 +30,38 @@ const rounds = 2;
 export function createForwarder({ upstreams, exchange, clock, budget = usualBudget }: ForwarderParts): Forwarder {
   const cache = createReplyCache(clock);
   const underWay = new Map<string, Promise<Buffer | undefined>>();
+  const failures = new Map<string, number>();
   let purse: Purse = { left: budget.burst, atMs: clock.now() };
 
   /** Everybody who asks the same waits for the same answer. That also breaks a loop: our own question, come back, waits for itself and ends. */
   function resolve(query: Query): Promise<Buffer | undefined> {
     const key = keyOf(query);
     const known = cache.get(key);
-    if (known) return Promise.resolve(known);
+    if (known || hasFailed(key)) return Promise.resolve(known);
     const asked = underWay.get(key);
     if (asked !== undefined) return asked;
     if (underWay.size >= maxUnderWay) return Promise.resolve(undefined);
     const work = ask(query)
       .then((reply) => {
         if (reply) cache.put(key, reply);
+        else rememberFailure(key);
         return reply;
       })
       .finally(() => underWay.delete(key));
     underWay.set(key, work);
     return work;
+  }
+
+  function hasFailed(key: string): boolean {
+    const untilMs = failures.get(key);
+    if (untilMs === undefined || clock.now() < untilMs) return untilMs !== undefined;
+    failures.delete(key);
+    return false;
+  }
+
+  function rememberFailure(key: string): void {
+    if (failures.size >= maxFailures) failures.clear();
+    failures.set(key, clock.now() + failureMs);
   }
 
   /** Every resolver in turn; one that refuses or fails is no better than one that is silent. Undefined: none knew. */
