@@ -80,6 +80,15 @@ export const certificateSigningRequests = resource<k.CertificateSigningRequest>(
   'CertificateSigningRequest',
   false,
 );
+export const csiDrivers = resource<k.CSIDriver>('storage.k8s.io', 'v1', 'csidrivers', 'CSIDriver', false);
+export const csiNodes = resource<k.CSINode>('storage.k8s.io', 'v1', 'csinodes', 'CSINode', false);
+export const volumeAttachments = resource<k.VolumeAttachment>(
+  'storage.k8s.io',
+  'v1',
+  'volumeattachments',
+  'VolumeAttachment',
+  false,
+);
 export const leases = resource<k.Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease', true);
 
 /** The path of a resource, or of one object, below the server's root: "/api/v1/namespaces/default/pods/web/status". */

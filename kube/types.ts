@@ -12,7 +12,7 @@ import type { ICertificateSigningRequest } from 'kubernetes-models/certificates.
 import type { ILease } from 'kubernetes-models/coordination.k8s.io/v1';
 import type { IEndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1';
 import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1';
-import type { ICSINode, IStorageClass, IVolumeAttachment } from 'kubernetes-models/storage.k8s.io/v1';
+import type { ICSIDriver, ICSINode, IStorageClass, IVolumeAttachment } from 'kubernetes-models/storage.k8s.io/v1';
 import type * as core from 'kubernetes-models/v1';
 
 type Exact<T> = T extends undefined ? never : T;
@@ -64,6 +64,7 @@ export type PersistentVolumeClaim = core.IPersistentVolumeClaim & { metadata: Na
 export type ObjectReference = core.IObjectReference;
 export type CertificateSigningRequest = ICertificateSigningRequest & { metadata: Meta };
 export type Lease = ILease & { metadata: NamespacedMeta };
+export type CSIDriver = ICSIDriver & { metadata: Meta };
 export type CSINode = ICSINode & { metadata: Meta };
 export type StorageClass = IStorageClass & { metadata: Meta };
 export type VolumeAttachment = IVolumeAttachment & { metadata: Meta };

@@ -21,6 +21,7 @@ export type Plugin =
   | 'host-path'
   | 'local-volume'
   | 'image'
+  | 'csi'
   | 'nfs';
 
 /** Volumes whose content is ours alone and goes with the pod. Of every other only the empty mount point is ours. */
@@ -46,6 +47,7 @@ export interface PodLayout {
   readonly subPaths: string;
   readonly plugins: string;
   readonly imageVolumes: string;
+  readonly driverVolumes: string;
   volume(plugin: Plugin, name: string): string;
   /** Says that an emptyDir has been set up once: its content is the pod's from then on. */
   readyMarker(name: string): string;
@@ -68,6 +70,7 @@ export function podLayout(rootDir: string, uid: string): PodLayout {
     volumes,
     subPaths,
     plugins,
+    driverVolumes: join(volumes, `${pluginPrefix}csi`),
     imageVolumes: join(volumes, `${pluginPrefix}image`),
     volume: (plugin, name) => join(volumes, `${pluginPrefix}${plugin}`, volumeName(name)),
     readyMarker: (name) => join(plugins, `${pluginPrefix}empty-dir`, volumeName(name), 'ready'),

@@ -3,11 +3,13 @@ import type { PersistentVolume, Pod, Volume } from '../../kube/types.ts';
 import { VolumeError } from '../model.ts';
 import { ensureLocal, ensureNfs } from './attached.ts';
 import type { Claims } from './claims.ts';
+import type { DriverVolumes } from './csi/csi.ts';
 import { ensureMedium, isReady, type Medium, markReady } from './empty-dir.ts';
 import { ensureHostPath } from './host-path.ts';
 import type { PodLayout } from './layout.ts';
 import { giveToGroup } from './ownership.ts';
 import { claimNameOf } from './rules/claims.ts';
+import { claimedDriverVolume, type DriverVolume, inlineVolume } from './rules/csi.ts';
 import { hugePageSize, tmpfsSizeBytes } from './rules/empty-dir.ts';
 import { kindOf } from './rules/kinds.ts';
 import { SetUpError } from './rules/set-up-error.ts';
@@ -16,6 +18,8 @@ import { ensureWritten, type WrittenSources, writtenDirectory } from './written.
 export interface SetUpSources extends WrittenSources {
   /** Undefined where there is no API server to ask. */
   readonly claims: Claims | undefined;
+  /** Undefined where there is no API server to ask. */
+  readonly drivers: DriverVolumes | undefined;
 }
 
 /** Everything that setting up one volume of a pod takes. */
@@ -54,6 +58,8 @@ async function setUp(one: SetUp): Promise<string> {
     case 'hostPath':
       await ensureHostPath(volume.hostPath?.path ?? '', volume.hostPath?.type ?? '');
       return volume.hostPath?.path ?? '';
+    case 'csi':
+      return setUpDriverVolume(one, inlineVolume(pod, volume));
     case 'nfs':
       return setUpNfs(one, volume.name, volume, []);
     default:
@@ -95,9 +101,15 @@ async function setUpNfs(
   return directory;
 }
 
+async function setUpDriverVolume({ pod, layout, sources, signal }: SetUp, volume: DriverVolume): Promise<string> {
+  if (!sources.drivers) throw new SetUpError('volumes of storage drivers need an API server');
+  return sources.drivers.ensure(pod, volume, layout, signal);
+}
+
 async function setUpClaim(one: SetUp): Promise<string> {
   const { pod, volume, layout } = one;
-  const { metadata, spec } = await claimedVolume(one);
+  const claimed = await claimedVolume(one);
+  const { metadata, spec } = claimed;
   if (spec?.hostPath) {
     await ensureHostPath(spec.hostPath.path, spec.hostPath.type ?? '');
     return spec.hostPath.path;
@@ -110,6 +122,10 @@ async function setUpClaim(one: SetUp): Promise<string> {
   if (spec?.nfs) {
     const readOnly = spec.nfs.readOnly === true || volume.persistentVolumeClaim?.readOnly === true;
     return setUpNfs(one, metadata.name, { nfs: { ...spec.nfs, readOnly } }, spec.mountOptions ?? []);
+  }
+  if (spec?.csi) {
+    const isReadOnly = volume.persistentVolumeClaim?.readOnly === true;
+    return setUpDriverVolume(one, claimedDriverVolume(claimed, isReadOnly));
   }
   throw new SetUpError(`persistent volume "${metadata.name}" is of a kind that is not supported by this node`);
 }

@@ -2,13 +2,14 @@
 import { mkdir, realpath } from 'node:fs/promises';
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
-import { makeShared, mountOf } from '../../host/mounts.ts';
+import { makeShared, mountOf, unmountBelow } from '../../host/mounts.ts';
 import type { ApiClient } from '../../kube/client.ts';
 import type { Pod, Volume } from '../../kube/types.ts';
 import { type DesiredPod, type EventSink, type PodObjects, VolumeError, type Volumes } from '../model.ts';
 import { isWrittenOnce } from './atomic-writer.ts';
 import { createClaims } from './claims.ts';
 import { containerMounts } from './container-mounts.ts';
+import { createDriverVolumes } from './csi/csi.ts';
 import { withDeadline } from './deadline.ts';
 import { createImageVolumes, type ImageEngine } from './image.ts';
 import { type PodLayout, podLayout, podsDirectory } from './layout.ts';
@@ -60,7 +61,15 @@ interface KnownPod {
 export function createVolumes(parts: VolumesParts): VolumesRoom {
   const { objects, node, events, log, clock, client } = parts;
   const claims = client && createClaims(client, () => ({ name: node.name, labels: node.labels() }));
-  const sources: SetUpSources = { objects, claims, allocatable: () => node.allocatable(), now: () => clock.now() };
+  const drivers =
+    client && createDriverVolumes({ rootDir: () => rootDir(), nodeName: node.name, client, objects, clock, log });
+  const sources: SetUpSources = {
+    objects,
+    claims,
+    drivers,
+    allocatable: () => node.allocatable(),
+    now: () => clock.now(),
+  };
   const images = createImageVolumes(parts.engine, node.name);
   const turns = createTurns();
   const pods = new Map<string, KnownPod>();
@@ -124,6 +133,7 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
         else log.error({ podUid: uid, volume: volume.name, err: error }, 'Volume refresh failed');
       }
     }
+    await drivers?.refresh(pod, layout, signal);
   }
 
   function takeAway(
@@ -134,6 +144,9 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
     return turns.take(uid, async () => {
       pods.delete(uid);
       const layout = await layoutOf(uid);
+      // What hides a part of a volume goes before the volume: its driver finds it idle.
+      await unmountBelow(layout.subPaths, signal);
+      await drivers?.release(uid, layout, signal);
       await images.release(uid, layout, signal);
       await remove(layout, signal);
       claims?.release(uid);
@@ -157,12 +170,13 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
     remove: (uid, signal) => takeAway(uid, tearDownVolumes, signal),
     forget: (uid, signal) => takeAway(uid, removePodDirectory, signal),
     known: async () => namesIn(podsDirectory(await rootDir())),
-    run: (signal) => {
+    run: async (signal) => {
       const refreshOne = (uid: string): Promise<void> =>
         turns
           .take(uid, () => refresh(uid, signal))
           .catch((err: unknown) => log.error({ podUid: uid, err }, 'Volume refresh failed'));
-      return keepFresh({ objects, clock, pods: () => pods, refresh: refreshOne }, signal);
+      const fresh = keepFresh({ objects, clock, pods: () => pods, refresh: refreshOne }, signal);
+      await Promise.all([fresh, drivers?.run(signal)]);
     },
   };
 }

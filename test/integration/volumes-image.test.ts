@@ -47,7 +47,7 @@ async function mountOf(over: { subPath?: string } = {}) {
 }
 
 async function inside(mount: Awaited<ReturnType<typeof mountOf>>['mount'], script: string): Promise<string> {
-  const plan = { name: 'looker', image: 'busybox:test', command: ['sh', '-c', script], mounts: [mount] };
+  const plan = { name: 'looker', image: 'busybox:test', command: ['sh', '-c', script], mounts: [mount], labels: {} };
   const id = await engine.createContainer({ ...plan, networkMode: 'none' });
   try {
     return await docker('start', '--attach', id).catch((error: { stdout: string }) => error.stdout.trim());
