@@ -28,24 +28,27 @@ const largestMessage = 65_535;
 const keptAnswers = 4096;
 
 export function createAnswerer({ zone, forwarder }: AnswererParts): Answerer {
-  const ready = new Map<string, Buffer>();
+  // Two generations: when the young one is full it becomes the old one, and what nobody asked for since is gone.
+  let young = new Map<string, Buffer>();
+  let old = new Map<string, Buffer>();
   let madeFrom = zone.generation();
   let turn = 0;
 
   function keep(key: string, answer: Buffer): void {
-    if (ready.size >= keptAnswers) {
-      const [oldest] = ready.keys();
-      if (oldest !== undefined) ready.delete(oldest);
+    if (young.size >= keptAnswers) {
+      old = young;
+      young = new Map();
     }
-    ready.set(key, answer);
+    young.set(key, answer);
   }
 
   function recall(message: Buffer, key: string): Buffer | undefined {
     if (madeFrom !== zone.generation()) {
-      ready.clear();
+      young = new Map();
+      old = young;
       madeFrom = zone.generation();
     }
-    const known = ready.get(key);
+    const known = young.get(key) ?? old.get(key);
     if (!known) return undefined;
     const answer = Buffer.from(known);
     message.copy(answer, 0, 0, 2);

@@ -87,11 +87,16 @@ export function readName(bytes: Buffer, from: number): { text: string; end: numb
   let at = from;
   for (let length = bytes[at]; length !== 0; length = bytes[at]) {
     if (length === undefined || length > 63 || at + 1 + length - from > longestName) return undefined;
-    const label = bytes.toString('latin1', at + 1, at + 1 + length);
-    labels.push(label.replace(/[A-Z]+/g, (part) => part.toLowerCase()).replaceAll('.', '\\.'));
+    labels.push(plainLabel(bytes.toString('latin1', at + 1, at + 1 + length)));
     at += 1 + length;
   }
   return { text: labels.join('.'), end: at + 1 };
+}
+
+/** ASCII letters in lower case alone: other bytes are what they are. */
+function plainLabel(label: string): string {
+  if (!/[A-Z.]/.test(label)) return label;
+  return label.replace(/[A-Z]+/g, (part) => part.toLowerCase()).replaceAll('.', '\\.');
 }
 
 /** A header with nothing behind it: for messages that cannot be read. */
