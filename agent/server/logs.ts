@@ -1,12 +1,15 @@
 // /containerLogs: a container's output as text, at the reader's pace.
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine, LogQuery } from '../docker/engine.ts';
 import type { LogOptions } from './rules/log-query.ts';
 import { createStampFilter } from './rules/log-stamps.ts';
 
 const batchBytes = 64 * 1024;
 const quietMs = 100;
+/** The API server, handing a log on as WebSocket messages, loses whatever it reads together with the end. */
+const endPauseMs = 25;
 
 export function engineQuery({ follow, timestamps, since, tail }: LogOptions): LogQuery {
   return { follow, timestamps, ...(since === undefined ? {} : { since }), ...(tail === undefined ? {} : { tail }) };
@@ -36,6 +39,7 @@ export async function sendLogs(
     clearTimeout(quiet);
   }
   startText(res);
+  await sleep(endPauseMs, undefined, { signal: stop }).catch(() => {});
   res.end();
 }
 
