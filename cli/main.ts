@@ -2,8 +2,12 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { createLog, type LogLevel } from '../host/log.ts';
 import { nameProcess, openServiceManager } from '../host/service-manager.ts';
+import { type JoinFlags, joinFlagTable, parseJoinFlags } from './join/flags.ts';
+import { joinCluster } from './join.ts';
+import { adminKubeconfig } from './layout.ts';
 import { ExitError, runUntilSignal } from './lifecycle.ts';
 import { resetMachine } from './reset.ts';
+import { type CreateFlags, createToken, deleteToken, listTokens } from './token.ts';
 import { up } from './up.ts';
 import { parseUpFlags, type UpFlags, upFlagTable } from './up-flags.ts';
 
@@ -31,8 +35,45 @@ function program(): Command {
   }
   resetCommand.action((flags: UpFlags) => runUntilSignal((signal) => resetMachine(parseUpFlags(flags), signal)));
 
+  tokens(nodelet);
+  const joinCommand = nodelet.command('join').description('make this machine a node of a cluster').argument('<server>');
+  for (const { flag, text, fallback } of joinFlagTable) joinCommand.option(flag, text, fallback);
+  joinCommand.action((server: string, flags: JoinFlags) =>
+    runUntilSignal((signal) => joinCluster(parseJoinFlags(server, flags), signal)),
+  );
+
   parts(nodelet);
   return nodelet;
+}
+
+/** The tokens by which machines join. */
+function tokens(nodelet: Command): void {
+  const token = nodelet.command('token').description('the tokens by which machines join');
+  const kubeconfig = ['--kubeconfig <path>', 'who asks', process.env['KUBECONFIG'] ?? adminKubeconfig] as const;
+  token
+    .command('create')
+    .description('make a token, and print it')
+    .argument('[token]', 'a token of your own (default: a random one)')
+    .option(...kubeconfig)
+    .option('--ttl <time>', 'how long it lives, 0 for ever', '24h')
+    .option('--description <text>', 'what it is for')
+    .option('--print-join-command', 'print the line that makes a machine a node')
+    .action((given: string | undefined, flags: CreateFlags) =>
+      runUntilSignal((signal) => createToken(given, flags, signal)),
+    );
+  token
+    .command('list')
+    .description('print all tokens')
+    .option(...kubeconfig)
+    .action((flags: { kubeconfig: string }) => runUntilSignal((signal) => listTokens(flags, signal)));
+  token
+    .command('delete')
+    .description('end a token before its time')
+    .argument('<token>', 'the token, or its first 6 characters')
+    .option(...kubeconfig)
+    .action((given: string, flags: { kubeconfig: string }) =>
+      runUntilSignal((signal) => deleteToken(given, flags, signal)),
+    );
 }
 
 /** Each part alone, with the flags of its upstream counterpart: they are parsed by the part itself. */

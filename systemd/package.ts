@@ -51,7 +51,12 @@ async function stage(tree: string, { architecture }: Release): Promise<void> {
   // The kernel names a process after the path that was executed: links are enough to be seen as what we are.
   for (const name of ['kubelet', 'kube-proxy']) await symlink('node', join(lib, 'bin', name));
   await cp(join(root, 'dist/nodelet.cjs'), join(lib, 'nodelet.cjs'));
-  await put(tree, 'usr/bin/nodelet', '#!/bin/sh\nexec /usr/lib/nodelet/bin/node /usr/lib/nodelet/nodelet.cjs "$@"\n', 0o755);
+  await put(
+    tree,
+    'usr/bin/nodelet',
+    '#!/bin/sh\nexec /usr/lib/nodelet/bin/node /usr/lib/nodelet/nodelet.cjs "$@"\n',
+    0o755,
+  );
   await stagePlugin(tree);
   for (const name of await readdir(join(root, 'systemd'))) {
     if (name.endsWith('.service'))

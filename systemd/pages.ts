@@ -15,7 +15,7 @@ export interface Verb {
 export async function verbsOf(root: string): Promise<Verb[]> {
   const ask = async (name: string): Promise<Verb[]> => {
     const words = name === '' ? [] : name.split(' ');
-    const { stdout } = await run(process.execPath, [join(root, 'cli/main.ts'), 'help', ...words]);
+    const { stdout } = await run(process.execPath, [join(root, 'dist/nodelet.cjs'), 'help', ...words]);
     const verb = readHelp(name, stdout);
     const deeper: Verb[] = [];
     for (const one of verb.verbs) if (one !== 'help') deeper.push(...(await ask(`${name} ${one}`.trim())));
@@ -33,7 +33,9 @@ export function readHelp(name: string, help: string): Verb {
 }
 
 export function renderCompletion(verbs: readonly Verb[]): string {
-  const cases = verbs.map(({ name, flags, verbs: below }) => `    '${name}') words='${[...below, ...flags].join(' ')}' ;;`);
+  const cases = verbs.map(
+    ({ name, flags, verbs: below }) => `    '${name}') words='${[...below, ...flags].join(' ')}' ;;`,
+  );
   return `# bash completion of nodelet
 _nodelet() {
   local path='' word words=''
@@ -54,7 +56,11 @@ complete -o default -F _nodelet nodelet
 }
 
 /** Text as roff prints it literally. */
-const literal = (text: string): string => text.replaceAll('\\', '\\e').replaceAll('-', '\\-').replace(/^([.'])/gm, '\\&$1');
+const literal = (text: string): string =>
+  text
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replace(/^([.'])/gm, '\\&$1');
 
 export function renderManPage(verbs: readonly Verb[]): string {
   const sections = verbs.map(({ name, help }) =>

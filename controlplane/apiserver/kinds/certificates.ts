@@ -53,6 +53,7 @@ function conditionOf(request: ApiObject): string {
 }
 
 export const signingRequestStrategy: Strategy = {
+  names: 'path',
   validate: (request, old) => (old ? [] : specCauses(request)),
   prepareUpdate: (request, old) => {
     request['spec'] = old['spec'];
