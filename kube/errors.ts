@@ -68,5 +68,9 @@ export const isNotFound = (error: unknown): boolean => hasReason(error, 'NotFoun
 export const isAlreadyExists = (error: unknown): boolean => hasReason(error, 'AlreadyExists');
 export const isConflict = (error: unknown): boolean => hasReason(error, 'Conflict');
 export const isForbidden = (error: unknown): boolean => hasReason(error, 'Forbidden');
+/** Nothing new may come into a namespace that is being deleted. */
+export const isNamespaceTerminating = (error: unknown): boolean =>
+  hasReason(error, 'Forbidden') &&
+  (error.status?.details?.causes ?? []).some(({ reason }) => reason === 'NamespaceTerminating');
 export const isExpired = (error: unknown): boolean => hasReason(error, 'Expired');
 export const isUnreachable = (error: unknown): boolean => hasReason(error, 'Unreachable');

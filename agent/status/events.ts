@@ -2,7 +2,7 @@
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import type { ApiClient } from '../../kube/client.ts';
-import { ApiError, isNotFound } from '../../kube/errors.ts';
+import { ApiError, isNamespaceTerminating, isNotFound } from '../../kube/errors.ts';
 import { events as eventResource } from '../../kube/resources.ts';
 import type { KubeEvent, ObjectReference } from '../../kube/types.ts';
 import type { EventSink, PodEvent } from '../model.ts';
@@ -128,6 +128,8 @@ export function createEventSink(client: ApiClient, nodeName: string, log: Log, c
         return await send(key, said, shown);
       } catch (err) {
         if (stopping.signal.aborted) return;
+        // Its pod, and the event with it, will be gone in a moment.
+        if (isNamespaceTerminating(err)) return;
         if (isRefused(err) || tried >= tries) return log.warn({ err, reason: event.reason }, 'Event not sent');
         await clock.sleep(retryMs, stopping.signal).catch(() => {});
       }

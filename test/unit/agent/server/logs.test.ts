@@ -12,7 +12,14 @@ async function* lines() {
 
 /** What one read of the socket after the other brings. */
 async function reads(): Promise<string[]> {
-  const options = { follow: false, timestamps: false };
+  const options = {
+    follow: false,
+    timestamps: false,
+    previous: false,
+    since: undefined,
+    tail: undefined,
+    limitBytes: undefined,
+  };
   const server = createServer((_req, res) => {
     void sendLogs({ containerLogs: lines }, 'id', options, res, new AbortController().signal);
   }).listen(0, '127.0.0.1');

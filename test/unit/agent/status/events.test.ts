@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createEventSink } from '../../../../agent/status/events.ts';
-import { silentLog } from '../../../../host/log.ts';
+import { type Log, silentLog } from '../../../../host/log.ts';
+import { ApiError } from '../../../../kube/errors.ts';
 import { events } from '../../../../kube/resources.ts';
 import { pod, uid } from '../../../builders/pod.ts';
 import { apiError, createFakeApi } from '../../../fakes/api-client.ts';
@@ -125,6 +126,19 @@ test('what was said while the server was away is sent when it is back; what it r
     api.all(events).map(({ reason }) => reason),
     ['Starting', 'Next'],
   );
+});
+
+test('a namespace that is going away takes no events, and nobody is told', async () => {
+  const api = createFakeApi();
+  const warnings: unknown[] = [];
+  const log = { warn: (words: unknown) => void warnings.push(words) } as unknown as Log;
+  const sink = createEventSink(api, 'node-1', log, createFakeClock(0));
+  const details = { causes: [{ reason: 'NamespaceTerminating', field: 'metadata.namespace' }] };
+  const status = { status: 'Failure', reason: 'Forbidden', details };
+  api.fail(() => true, new ApiError('refused', { reason: 'Forbidden', code: 403, status }));
+  sink.pod(pod(), { type: 'Normal', reason: 'Killing', message: '' });
+  await sink.flushed();
+  assert.deepEqual(warnings, []);
 });
 
 test('a server that is away for long fills no memory', async () => {
