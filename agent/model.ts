@@ -67,6 +67,8 @@ export interface ObservedContainer {
   /** Last words, read after it exited, at most 4096 bytes. */
   readonly terminationMessage: string;
   readonly resources: ContainerResources;
+  /** Paths in it below which everything is read-only. */
+  readonly recursivelyReadOnly?: readonly string[];
   /** How long to wait after its end before the next start. Absent where another agent made it. */
   readonly backOffSeconds?: number;
 }

@@ -68,6 +68,8 @@ export interface ContainerDetail extends ContainerSummary {
   readonly openStdin: boolean;
   readonly user: string;
   readonly resources: ContainerResources;
+  /** Paths in the container below which everything is read-only. */
+  readonly recursivelyReadOnly?: readonly string[];
 }
 
 /** In the engine's units: shares, microseconds, bytes. 0 is "not set". */

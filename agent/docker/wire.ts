@@ -43,6 +43,7 @@ export interface WireDetail {
     CpuQuota: number;
     CpuPeriod: number;
     Memory: number;
+    Mounts?: { Target: string; BindOptions?: { ReadOnlyForceRecursive?: boolean } }[] | null;
   };
 }
 
@@ -96,6 +97,9 @@ function phaseOf(state: WireDetail['State']): ContainerPhase {
 }
 
 export function toDetail(wire: WireDetail): ContainerDetail {
+  const recursive = (wire.HostConfig.Mounts ?? []).filter(
+    ({ BindOptions: options }) => options?.ReadOnlyForceRecursive,
+  );
   const phase = phaseOf(wire.State);
   return {
     id: wire.Id,
@@ -122,6 +126,7 @@ export function toDetail(wire: WireDetail): ContainerDetail {
       cpuPeriodMicros: wire.HostConfig.CpuPeriod,
       memoryBytes: wire.HostConfig.Memory,
     },
+    ...(recursive.length > 0 ? { recursivelyReadOnly: recursive.map(({ Target }) => Target) } : {}),
   };
 }
 

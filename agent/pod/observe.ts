@@ -89,6 +89,7 @@ export function createObserver({ engine, network, nodeName, lastWords }: Observe
       pid: detail.pid,
       terminationMessage: isEnded ? await lastWords(detail, pod, name, restartCount, signal) : '',
       resources: detail.resources,
+      ...(detail.recursivelyReadOnly ? { recursivelyReadOnly: detail.recursivelyReadOnly } : {}),
       ...(Number.isFinite(backOff) ? { backOffSeconds: backOff } : {}),
     };
     if (isEnded) ended.set(id, observed);

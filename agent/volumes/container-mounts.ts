@@ -1,10 +1,12 @@
 // What a container gets mounted: each volume's directory, or a part of it bound safely aside.
+import { release } from 'node:os';
 import type { Log } from '../../host/log.ts';
 import type { Container, VolumeMount } from '../../kube/types.ts';
 import type { BindMount } from '../docker/engine.ts';
 import { type DesiredPod, type MountContext, VolumeError } from '../model.ts';
 import type { ImageVolumes } from './image.ts';
 import type { PodLayout } from './layout.ts';
+import { mountsImages, mountsRecursivelyReadOnly } from './rules/engine.ts';
 import { planMount } from './rules/mount-plan.ts';
 import { bindSubPath, ensureSubPath } from './sub-path.ts';
 
@@ -16,6 +18,8 @@ export interface ContainerMountsParts {
   /** Where the pod's volumes lie, by name. */
   readonly directories: ReadonlyMap<string, string>;
   readonly images: ImageVolumes;
+  /** "20.10.24", "" where there is no engine. */
+  readonly engineVersion: (signal: AbortSignal) => Promise<string>;
   readonly log: Log;
 }
 
@@ -39,15 +43,17 @@ async function bindOf(
   index: number,
   signal: AbortSignal,
 ): Promise<BindMount> {
-  const { desired, container, context, directories, images, layout } = parts;
+  const { desired, container, context, directories, images, layout, engineVersion } = parts;
   const volume = desired.pod.spec.volumes?.find(({ name }) => name === mount.name);
   const image = context.images?.get(mount.name);
   const directory = directories.get(mount.name);
   if (!volume || (!image && directory === undefined)) {
     throw new Error(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
   }
-  const { subPath, ...plan } = planMount(container, mount, volume, context.env);
-  if (image && (await images.areEngines(signal))) return { ...plan, hostPath: subPath, imageId: image.id };
+  const version = image || mount.recursiveReadOnly ? await engineVersion(signal) : '';
+  const canRecurse = mountsRecursivelyReadOnly(version, release());
+  const { subPath, ...plan } = planMount(container, mount, volume, { env: context.env, canRecurse });
+  if (image && mountsImages(version)) return { ...plan, hostPath: subPath, imageId: image.id };
   const root = image ? await images.ensure(desired.uid, layout.volume('image', mount.name), image, signal) : directory;
   const hostPath = subPath === '' ? (root ?? '') : await bindPart(parts, mount, index, root ?? '', subPath);
   // The mount itself is read-only and runs no programs; an engine that made it read-only again would forget the latter.

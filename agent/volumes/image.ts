@@ -8,13 +8,10 @@ import { labels } from '../docker/labels.ts';
 import type { MountedImage } from '../model.ts';
 import type { PodLayout } from './layout.ts';
 import { namesIn } from './removal.ts';
-import { mountsImages } from './rules/engine.ts';
 
 export type ImageEngine = Pick<Engine, 'info' | 'createContainer' | 'removeContainer' | 'listContainers'>;
 
 export interface ImageVolumes {
-  /** Whether the engine mounts images by itself. */
-  areEngines(signal: AbortSignal): Promise<boolean>;
   /** Resolves with the directory below `directory` that shows the image. Repeatable: each image is mounted once. */
   ensure(podUid: string, directory: string, image: MountedImage, signal: AbortSignal): Promise<string>;
   /** Unmounts the pod's image volumes and lets go of the images. Repeatable. */
@@ -43,7 +40,6 @@ export function createImageVolumes(engine: ImageEngine | undefined, nodeName: st
   }
 
   return {
-    areEngines: async (signal) => mountsImages((await needed().info(signal)).version),
     ensure: async (podUid, directory, image, signal) => {
       if (!image.layers) throw new Error('image volumes need the storage driver overlay2, or Docker 28');
       const target = join(directory, shortId(image.id));

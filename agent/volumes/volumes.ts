@@ -71,6 +71,8 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
     now: () => clock.now(),
   };
   const images = createImageVolumes(parts.engine, node.name);
+  const engineVersion = async (signal: AbortSignal): Promise<string> =>
+    (await parts.engine?.info(signal))?.version ?? '';
   const turns = createTurns();
   const pods = new Map<string, KnownPod>();
   const rootDir = onceItWorks(() => prepareRoot(parts.rootDir));
@@ -165,7 +167,10 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
       turns.take(desired.uid, async () => {
         const directories = pods.get(desired.uid)?.directories ?? new Map<string, string>();
         const layout = await layoutOf(desired.uid);
-        return containerMounts({ desired, container, context, layout, directories, images, log }, signal);
+        return containerMounts(
+          { desired, container, context, layout, directories, images, engineVersion, log },
+          signal,
+        );
       }),
     remove: (uid, signal) => takeAway(uid, tearDownVolumes, signal),
     forget: (uid, signal) => takeAway(uid, removePodDirectory, signal),

@@ -33,14 +33,17 @@ export function hasInitialised(pod: Pod, observed: ObservedPod | undefined): boo
   );
 }
 
-function volumeMountsOf({ volumeMounts = [] }: Container): Pick<ContainerStatus, 'volumeMounts'> {
+/** `recursive`: the paths below which the engine made everything read-only. */
+function volumeMountsOf(
+  { volumeMounts = [] }: Container,
+  recursive: readonly string[] = [],
+): Pick<ContainerStatus, 'volumeMounts'> {
   if (volumeMounts.length === 0) return {};
   return {
     volumeMounts: volumeMounts.map(({ name, mountPath, readOnly }) => ({
       name,
       mountPath,
-      // Docker cannot make the mounts below a read-only mount read-only.
-      ...(readOnly ? { readOnly, recursiveReadOnly: 'Disabled' } : {}),
+      ...(readOnly ? { readOnly, recursiveReadOnly: recursive.includes(mountPath) ? 'Enabled' : 'Disabled' } : {}),
     })),
   };
 }
@@ -86,7 +89,7 @@ function fromRecord(
     lastState,
     ready: false,
     restartCount: newest.restartCount,
-    ...volumeMountsOf(container),
+    ...volumeMountsOf(container, newest.recursivelyReadOnly),
     ...(kind === 'ephemeral' ? {} : { resources: resourcesOf(container, newest) }),
     ...(kind === 'ephemeral' || !requests ? {} : { allocatedResources: requests }),
   };

@@ -23,22 +23,29 @@ const propagations: Readonly<Record<string, BindMount['propagation']>> = {
   Bidirectional: 'rshared',
 };
 
-/** The mount of `volume` in `container`. `env` is for subPathExpr. Throws `MountRefusal`. */
+export interface MountFacts {
+  /** For subPathExpr. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Whether the engine can make the mounts below a read-only mount read-only. */
+  readonly canRecurse: boolean;
+}
+
+/** The mount of `volume` in `container`. Throws `MountRefusal`. */
 export function planMount(
   container: Container,
   mount: VolumeMount,
   volume: Volume,
-  env: Readonly<Record<string, string>>,
+  { env, canRecurse }: MountFacts,
 ): MountPlan {
   const subPath = subPathOf(mount, env);
   const bad = badSubPath(subPath);
   if (bad) throw new MountRefusal(bad);
-  checkRecursiveReadOnly(mount);
   return {
     containerPath: containerPath(mount.mountPath),
     readOnly: mount.readOnly === true || isReadOnly(volume),
     propagation: propagationOf(container, mount),
     subPath,
+    ...(isRecursivelyReadOnly(mount, canRecurse) ? { isRecursivelyReadOnly: true } : {}),
   };
 }
 
@@ -64,14 +71,18 @@ function propagationOf({ name, securityContext }: Container, mount: VolumeMount)
   return propagation;
 }
 
-/** Docker promises recursion to nobody who could check it before version 25; what cannot be had is refused, not faked. */
-function checkRecursiveReadOnly({ name, readOnly, recursiveReadOnly }: VolumeMount): void {
-  if (recursiveReadOnly !== 'Enabled') return;
-  if (!readOnly)
-    throw new MountRefusal(`volume "${name}": requested recursive read-only mount, but it is not read-only`);
-  throw new MountRefusal(
-    `volume "${name}": requested recursive read-only mount, but it is not supported by the runtime`,
-  );
+/** Whether the mounts below become read-only too. What cannot be had is refused where it is demanded, not faked. */
+function isRecursivelyReadOnly(mount: VolumeMount, canRecurse: boolean): boolean {
+  const { name, readOnly, recursiveReadOnly: wanted, mountPropagation = 'None' } = mount;
+  if (!wanted || wanted === 'Disabled') return false;
+  const refuse = (detail: string) =>
+    new MountRefusal(
+      `failed to resolve recursive read-only mode: volume "${name}" requested recursive read-only mode, but it is ${detail}`,
+    );
+  if (!readOnly) throw refuse('not read-only');
+  if (mountPropagation !== 'None') throw refuse(`not compatible with propagation "${mountPropagation}"`);
+  if (wanted === 'Enabled' && !canRecurse) throw refuse('not supported by the runtime');
+  return canRecurse;
 }
 
 /** subPath as given, or subPathExpr with $(NAME) replaced; `$$(NAME)` stays `$(NAME)`. A name without a value is refused. */

@@ -25,7 +25,10 @@ const fine: [string, Volume, Partial<VolumeMount>, Partial<Container>, Partial<M
 ];
 for (const [what, volume, mount, over, expected] of fine) {
   test(`mounted: ${what}`, () => {
-    const plan = planMount(container('c', over), { name: 'v', mountPath: '/m', ...mount }, volume, env);
+    const plan = planMount(container('c', over), { name: 'v', mountPath: '/m', ...mount }, volume, {
+      env,
+      canRecurse: false,
+    });
     assert.deepEqual(plan, { ...plain, ...expected });
   });
 }
@@ -43,14 +46,36 @@ const refused: [Partial<VolumeMount>, string][] = [
   [{ mountPropagation: 'Sideways' as 'None' }, 'invalid MountPropagation mode: "Sideways"'],
   [
     { readOnly: true, recursiveReadOnly: 'Enabled' },
-    'volume "v": requested recursive read-only mount, but it is not supported by the runtime',
+    'failed to resolve recursive read-only mode: volume "v" requested recursive read-only mode, but it is not supported by the runtime',
   ],
-  [{ recursiveReadOnly: 'Enabled' }, 'volume "v": requested recursive read-only mount, but it is not read-only'],
+  [
+    { recursiveReadOnly: 'Enabled' },
+    'failed to resolve recursive read-only mode: volume "v" requested recursive read-only mode, but it is not read-only',
+  ],
 ];
 for (const [mount, message] of refused) {
   test(`refused: ${message}`, () =>
-    assert.throws(() => planMount(container('c'), { name: 'v', mountPath: '/m', ...mount }, emptyDir, env), {
-      name: 'MountRefusal',
-      message,
-    }));
+    assert.throws(
+      () => planMount(container('c'), { name: 'v', mountPath: '/m', ...mount }, emptyDir, { env, canRecurse: false }),
+      {
+        name: 'MountRefusal',
+        message,
+      },
+    ));
 }
+
+test('an engine that can makes the mounts below read-only too, where it is asked to', () => {
+  const asked = (mount: Partial<VolumeMount>) =>
+    planMount(container('c'), { name: 'v', mountPath: '/m', readOnly: true, ...mount }, emptyDir, {
+      env,
+      canRecurse: true,
+    }).isRecursivelyReadOnly;
+  assert.equal(asked({ recursiveReadOnly: 'Enabled' }), true);
+  assert.equal(asked({ recursiveReadOnly: 'IfPossible' }), true);
+  assert.equal(asked({ recursiveReadOnly: 'Disabled' }), undefined);
+  assert.equal(asked({}), undefined);
+  assert.throws(() => asked({ recursiveReadOnly: 'Enabled', mountPropagation: 'HostToContainer' }), {
+    message:
+      'failed to resolve recursive read-only mode: volume "v" requested recursive read-only mode, but it is not compatible with propagation "HostToContainer"',
+  });
+});
