@@ -1,26 +1,45 @@
 // The agent, put together: configuration → parts → run → clean end. The only place where rooms meet.
+import { basename } from 'node:path';
 import { runBridge } from '../cni/bridge.ts';
 import { openCgroups } from '../host/cgroups.ts';
 import { systemClock } from '../host/clock.ts';
 import { ensureDirectory } from '../host/files.ts';
 import { holdLock } from '../host/locks.ts';
 import type { Log } from '../host/log.ts';
+import { ensureSlice } from '../host/slices.ts';
 import { type ApiClient, createApiClient } from '../kube/client.ts';
-import { loadKubeconfig } from '../kube/kubeconfig.ts';
+import { KubeconfigError } from '../kube/kubeconfig.ts';
+import { openClientCertificate } from './certificates/client.ts';
 import { followFile } from './certificates/files.ts';
+import { openServingCertificates } from './certificates/serving.ts';
 import { type AgentConfig, ConfigError } from './config/config.ts';
+import { collectLogs } from './containers/log-collection.ts';
 import { connectEngine } from './docker/connect.ts';
 import type { Engine } from './docker/engine.ts';
+import { createImageCollection } from './images/collection.ts';
+import type { EventSink } from './model.ts';
 import { createNodeNetwork } from './network/node-network.ts';
+import { createEviction, type EvictionWatch } from './node/eviction.ts';
+import { readSignals } from './node/facts.ts';
+import { keepLevels } from './node/levels.ts';
 import { createNode, type NodeAgent } from './node/node.ts';
+import { levelsOf } from './node/rules/levels.ts';
+import { keepHouse } from './node/upkeep.ts';
+import { levelPath } from './pod/cgroups.ts';
+import { collectDead } from './pod/collection.ts';
 import { createNodePods, type NodePods } from './pod/node-pods.ts';
+import { pauseImage } from './sandbox/pause-image.ts';
+import { createNodeCounters, type NodeCounters } from './server/counters.ts';
 import { createHealthzServer } from './server/healthz.ts';
 import { createKubeletServer } from './server/server.ts';
+import { type Collector, createCollector } from './server/stats/collect.ts';
+import { podUsages } from './server/stats/rules/pod-usage.ts';
 import { createPodObjects } from './sources/objects.ts';
 import { createPodSources } from './sources/sources.ts';
 import { createEventSink } from './status/events.ts';
 
 const kubeletVersion = 'v1.36.0';
+const userAgent = `kubelet/${kubeletVersion} (nodelet)`;
 const flushMs = 2000;
 /** From here on klog's levels tell of single requests. */
 const debugVerbosity = 4;
@@ -47,15 +66,22 @@ export async function startAgent(
   try {
     await takeRoot(config, undo);
     const engine = await connectEngine(config.dockerSocket, signal);
-    const client = createApiClient(await loadKubeconfig(config.kubeconfig), `kubelet/${kubeletVersion} (nodelet)`);
+    const certificate = await openClientCertificate({ ...config, userAgent, clock: systemClock, log }, signal);
+    const client = createApiClient(certificate.endpoint, userAgent);
     undo.push(() => client.close());
+    const keeping = certificate.keep(client.use, client, stopping.signal);
+    undo.push(() => keeping);
     await run({ config, engine, client, log, signal: stopping.signal }, undo);
     return { stop };
   } catch (error) {
     await stop();
-    throw error;
+    throw isConfiguration(error) ? new ConfigError(error.message, { cause: error }) : error;
   }
 }
+
+/** Parts tell in their own words that they were asked for what cannot be. */
+const isConfiguration = (error: unknown): error is Error =>
+  error instanceof RangeError || error instanceof KubeconfigError;
 
 interface Base {
   readonly config: AgentConfig;
@@ -100,8 +126,11 @@ async function run(base: Base, undo: Undo): Promise<void> {
     },
     signal,
   );
+  const { cgroupDriver } = await engine.info(signal);
+  const counters = createNodeCounters();
   const node: NodeAgent = await createNode({
     config: nodeConfigOf(config),
+    pressure: () => eviction.pressure(),
     runtimeError: () => pods.loop.engineTrouble(),
     networkNotReady: network.notReady,
     ...{ client, engine, events, clock, log },
@@ -112,47 +141,133 @@ async function run(base: Base, undo: Undo): Promise<void> {
   });
   const pods: NodePods = createNodePods({
     ...{ config, engine, client, network, cgroups, events, objects, node, clock, log },
-    cgroupDriver: (await engine.info(signal)).cgroupDriver,
+    cgroupDriver,
+    refuses: ({ pod, source }) => eviction.refuses(pod, source !== 'api'),
+    onProbed: ({ pod: { metadata }, container, type, result }) =>
+      counters.probed({ ...metadata, pod: metadata.name, podUid: metadata.uid, container, type, result }),
     sources: sources.names,
     apiPod: sources.apiPod,
     onTerminated: sources.terminated,
-    onForgotten: sources.forgotten,
+    onForgotten: (uid) => {
+      sources.forgotten(uid);
+      counters.forget(uid);
+    },
   });
+  const level = (names: readonly string[]): string =>
+    levelPath({ driver: cgroupDriver, root: config.cgroupRoot }, names);
+  const collector = createCollector({
+    ...{ pods: pods.lookup, engine, nodeName, clock },
+    rootDir: config.rootDir,
+    podsCgroup: level(['kubepods']),
+    diskEveryMs: config.volumeStatsMs,
+  });
+  const running = () =>
+    pods.loop
+      .list()
+      .flatMap(({ uid, pod, source }) => (pods.isTerminated(uid) ? [] : [{ pod, isStatic: source !== 'api' }]));
+  const upkeep = createUpkeep(base, { pods, events });
+  const eviction: EvictionWatch = createEviction({
+    config: config.eviction,
+    signals: async () => {
+      const imageDir = (await engine.info(signal)).dataRoot;
+      return readSignals({ rootDir: config.rootDir, imageDir, pods: () => cgroups.memory(level(['kubepods'])) });
+    },
+    pods: running,
+    usage: async () => podUsages(await collector.collect()),
+    reclaimDisk: upkeep.reclaimDisk,
+    terminate: (uid, termination) => pods.loop.terminate(uid, termination),
+    isGone: pods.isTerminated,
+    onPressure: node.poke,
+    onEvicted: counters.evicted,
+    ...{ events, clock, log },
+  });
+  const levels = {
+    levels: () =>
+      levelsOf(
+        node.capacity(),
+        [config.systemReserved, config.kubeReserved],
+        running().flatMap(({ pod }) => (pod.status?.qosClass === 'Burstable' ? [pod] : [])),
+      ),
+    ensure: (names: readonly string[], limits: { cpuShares: number; memoryBytes: number }) =>
+      cgroupDriver === 'systemd'
+        ? ensureSlice(basename(level(names)), { ...limits, cpuQuotaMicros: 0 }, cgroups.version)
+        : cgroups.ensure(level(names), { ...limits, cpuQuotaMicros: 0 }),
+    ...{ clock, log },
+  };
 
   const loops = [pods.run(signal), node.run(signal), sources.run(pods.loop, signal), keep(signal)];
+  loops.push(eviction.run(signal), upkeep.run(signal), keepLevels(levels, signal));
   undo.push(async () => {
     await Promise.race([events.flushed(), clock.sleep(flushMs)]);
     events.stop();
   });
   undo.push(pods.stop);
   undo.push(() => Promise.allSettled(loops));
-  await serve(base, pods, undo);
+  await serve(base, { pods, node, collector, counters }, undo);
   events.node({ type: 'Normal', reason: 'Starting', message: 'Starting kubelet.' });
 }
 
+/** What goes when it has ended, or when room is short: dead containers, logs, images. */
+function createUpkeep(
+  { config, engine, log, signal: stopping }: Base,
+  { pods, events }: { pods: NodePods; events: EventSink },
+) {
+  const clock = systemClock;
+  const images = createImageCollection({
+    plan: config.imageCollection,
+    pinned: new Set([pauseImage]),
+    ...{ engine, events, clock, log },
+  });
+  const collectContainers = async (signal: AbortSignal): Promise<void> => {
+    const present = await collectDead(
+      { engine, observeAll: pods.loop.observeAll, limits: config.deadContainers, clock, log },
+      signal,
+    );
+    await collectLogs(config, (uid) => present.has(uid) || pods.loop.get(uid) !== undefined, clock.now());
+    await images.look(signal);
+  };
+  return {
+    reclaimDisk: async (signal: AbortSignal): Promise<void> => {
+      await collectContainers(signal);
+      await images.removeUnused(signal);
+    },
+    run: (signal = stopping) =>
+      keepHouse({ collectDead: collectContainers, collectImages: images.collect, events, clock, log }, signal),
+  };
+}
+
+interface Served {
+  readonly pods: NodePods;
+  readonly node: NodeAgent;
+  readonly collector: Collector;
+  readonly counters: NodeCounters;
+}
+
 /** Opens the doors: health for this host, the kubelet API for all who may. */
-async function serve({ config, engine, client, log }: Base, pods: NodePods, undo: Undo): Promise<void> {
+async function serve(base: Base, { pods, node, collector, counters }: Served, undo: Undo): Promise<void> {
+  const { config, engine, client, log, signal } = base;
   if (config.healthz.port !== 0) {
     const healthz = await createHealthzServer(config.healthz);
     undo.push(() => healthz.stop());
   }
   if (!config.server.isEnabled) return;
-  const { tlsCertFile, tlsPrivateKeyFile, clientCaFile, address, port } = config.server;
-  const [cert, key] = [followFile(tlsCertFile, log), followFile(tlsPrivateKeyFile, log)];
+  const { nodeName, certDir } = config;
+  const { clientCaFile, debuggingHandlers, streamingIdleMs, ...door } = config.server;
+  const own = { nodeName, client, clock: systemClock, log };
+  const serving = await openServingCertificates({ ...door, ...own, certDir, addresses: node.hostIps });
   const server = await createKubeletServer({
-    ...{ address, port, client, engine, log },
-    tls: () => ({ cert: cert(), key: key() }),
+    ...{ ...door, ...own, engine, collector, debuggingHandlers },
+    registry: counters.registry,
+    probeRegistry: counters.probes,
+    tls: serving.current,
     ...(clientCaFile ? { clientCa: followFile(clientCaFile, log) } : {}),
-    authorization: config.server.authorization,
     pods: pods.lookup,
-    nodeName: config.nodeName,
-    rootDir: config.rootDir,
     configuration: () => config.kubelet,
-    debuggingHandlers: config.server.debuggingHandlers,
-    streamingIdleTimeoutMs: config.server.streamingIdleMs,
-    clock: systemClock,
+    streamingIdleTimeoutMs: streamingIdleMs,
   });
   undo.push(() => server.stop());
+  const keeping = serving.keep(signal);
+  undo.push(() => keeping);
 }
 
 /** The node's share of the pods' addresses: what the API gave it, else what it was told. */

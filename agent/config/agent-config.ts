@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { parseQuantity, value } from '../../kube/quantity.ts';
 import type { Taint } from '../../kube/types.ts';
 import { type AgentConfig, ConfigError } from './config.ts';
-import { durationMs, type Settings } from './schema.ts';
+import { defaultEvictionHard, durationMs, type Settings } from './schema.ts';
 import type { CheckedSettings } from './settings.ts';
 import { cipherList } from './tls.ts';
 import { readValue } from './values.ts';
@@ -93,8 +93,29 @@ export function toConfig(
     podsPerCore: settings.podsPerCore,
     systemReserved: settings.systemReserved,
     kubeReserved: settings.kubeReserved,
-    evictionHard: settings.evictionHard,
-    pressureTransitionMs: ms(settings.evictionPressureTransitionPeriod),
+    evictionHard: evictionHardOf(settings),
+    eviction: {
+      hard: evictionHardOf(settings),
+      soft: settings.evictionSoft,
+      softGraceMs: Object.fromEntries(
+        Object.entries(settings.evictionSoftGracePeriod).map(([signal, period]) => [signal, ms(period)]),
+      ),
+      minimumReclaim: settings.evictionMinimumReclaim,
+      maxPodGraceSeconds: settings.evictionMaxPodGracePeriod,
+      pressureTransitionMs: ms(settings.evictionPressureTransitionPeriod),
+    },
+    imageCollection: imageCollectionOf(settings),
+    deadContainers: {
+      perContainer: readValue(
+        'maximum-dead-containers-per-container',
+        text('maximum-dead-containers-per-container', '1'),
+        'number',
+      ) as number,
+      total: readValue('maximum-dead-containers', text('maximum-dead-containers', '-1'), 'number') as number,
+      minAgeMs: ms(text('minimum-container-ttl-duration', '0s')),
+    },
+    volumeStatsMs: ms(settings.volumeStatsAggPeriod),
+    shutdown: shutdownOf(settings),
     maxImages: settings.nodeStatusMaxImages,
     leaseSeconds: settings.nodeLeaseDurationSeconds,
     statusUpdateMs: ms(settings.nodeStatusUpdateFrequency),
@@ -108,6 +129,53 @@ export function toConfig(
     kubelet: shown,
     unheeded: [...unheeded, ...unheededFlags],
   };
+}
+
+function evictionHardOf({ evictionHard, mergeDefaultEvictionSettings }: Settings): Readonly<Record<string, string>> {
+  return mergeDefaultEvictionSettings
+    ? { ...defaultEvictionHard, ...evictionHard }
+    : (evictionHard ?? defaultEvictionHard);
+}
+
+function imageCollectionOf(settings: Settings): AgentConfig['imageCollection'] {
+  const { imageGCHighThresholdPercent: highPercent, imageGCLowThresholdPercent: lowPercent } = settings;
+  if (lowPercent >= highPercent) {
+    throw new ConfigError(
+      `imageGCLowThresholdPercent: ${lowPercent} is not valid: want less than imageGCHighThresholdPercent, ${highPercent}`,
+    );
+  }
+  return {
+    highPercent,
+    lowPercent,
+    minAgeMs: ms(settings.imageMinimumGCAge),
+    maxAgeMs: ms(settings.imageMaximumGCAge),
+  };
+}
+
+const systemCritical = 2_000_000_000;
+
+/** The two periods of old are two priorities: the critical pods' is the end of the whole. */
+function shutdownOf(settings: Settings): AgentConfig['shutdown'] {
+  const [wholeMs, criticalMs] = [ms(settings.shutdownGracePeriod), ms(settings.shutdownGracePeriodCriticalPods)];
+  const byPriority = settings.shutdownGracePeriodByPodPriority;
+  if (byPriority.length > 0) {
+    if (wholeMs > 0 || criticalMs > 0) {
+      throw new ConfigError(
+        'shutdownGracePeriodByPodPriority and shutdownGracePeriod exclude each other: want one of them',
+      );
+    }
+    return byPriority.map((one) => ({ priority: one.priority, graceSeconds: one.shutdownGracePeriodSeconds }));
+  }
+  if (wholeMs === 0) return [];
+  if (criticalMs > wholeMs) {
+    throw new ConfigError(
+      `shutdownGracePeriodCriticalPods: "${settings.shutdownGracePeriodCriticalPods}" is not valid: want no more than shutdownGracePeriod, "${settings.shutdownGracePeriod}"`,
+    );
+  }
+  return [
+    { priority: 0, graceSeconds: (wholeMs - criticalMs) / 1000 },
+    { priority: systemCritical, graceSeconds: criticalMs / 1000 },
+  ];
 }
 
 /** A cloud's controller takes its taint away once it has looked at the node. */

@@ -64,7 +64,25 @@ export interface AgentConfig {
   readonly systemReserved: Readonly<Record<string, string>>;
   readonly kubeReserved: Readonly<Record<string, string>>;
   readonly evictionHard: Readonly<Record<string, string>>;
-  readonly pressureTransitionMs: number;
+  readonly eviction: {
+    readonly hard: Readonly<Record<string, string>>;
+    readonly soft: Readonly<Record<string, string>>;
+    readonly softGraceMs: Readonly<Record<string, number>>;
+    readonly minimumReclaim: Readonly<Record<string, string>>;
+    readonly maxPodGraceSeconds: number;
+    readonly pressureTransitionMs: number;
+  };
+  readonly imageCollection: {
+    readonly highPercent: number;
+    readonly lowPercent: number;
+    readonly minAgeMs: number;
+    readonly maxAgeMs: number;
+  };
+  readonly deadContainers: { readonly perContainer: number; readonly total: number; readonly minAgeMs: number };
+  /** How old measurements of disks may be. */
+  readonly volumeStatsMs: number;
+  /** How long pods of a priority, and of those above it, have when the machine goes down; empty: none. */
+  readonly shutdown: readonly { readonly priority: number; readonly graceSeconds: number }[];
   readonly maxImages: number;
   readonly leaseSeconds: number;
   readonly statusUpdateMs: number;

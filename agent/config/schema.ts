@@ -42,6 +42,22 @@ const quantity = z.string().refine(isQuantity, 'want a quantity such as "500m" o
 const port = z.int().min(0).max(65_535);
 const amounts = z.record(z.string(), quantity).default({});
 
+/** "10%" of what there is, or an amount. */
+const isThreshold = (text: string): boolean =>
+  /^(?:100|\d{1,2})(?:\.\d+)?%$/.test(text) || (!text.endsWith('%') && isQuantity(text));
+const thresholds = z.record(
+  z.string(),
+  z.string().refine(isThreshold, 'want a quantity such as "100Mi", or a part such as "10%"'),
+);
+/** What upstream keeps free where nothing is configured. */
+export const defaultEvictionHard: Readonly<Record<string, string>> = {
+  'memory.available': '100Mi',
+  'nodefs.available': '10%',
+  'nodefs.inodesFree': '5%',
+  'imagefs.available': '15%',
+  'imagefs.inodesFree': '5%',
+};
+
 const taint = z.strictObject({
   key: z.string().min(1),
   value: z.string().optional(),
@@ -110,13 +126,23 @@ export const schema = z.strictObject({
   podCIDR: z.string().default(''),
   systemReserved: amounts,
   kubeReserved: amounts,
-  evictionHard: z.record(z.string(), z.string()).default({
-    'memory.available': '100Mi',
-    'nodefs.available': '10%',
-    'nodefs.inodesFree': '5%',
-    'imagefs.available': '15%',
-  }),
+  evictionHard: thresholds.optional(),
+  mergeDefaultEvictionSettings: z.boolean().default(false),
+  evictionSoft: thresholds.default({}),
+  evictionSoftGracePeriod: z.record(z.string(), duration('0s')).default({}),
+  evictionMinimumReclaim: thresholds.default({}),
+  evictionMaxPodGracePeriod: z.int().min(0).default(0),
   evictionPressureTransitionPeriod: duration('5m'),
+  imageGCHighThresholdPercent: z.int().min(0).max(100).default(85),
+  imageGCLowThresholdPercent: z.int().min(0).max(100).default(80),
+  imageMinimumGCAge: duration('2m'),
+  imageMaximumGCAge: duration('0s'),
+  volumeStatsAggPeriod: duration('1m'),
+  shutdownGracePeriod: duration('0s'),
+  shutdownGracePeriodCriticalPods: duration('0s'),
+  shutdownGracePeriodByPodPriority: z
+    .array(z.strictObject({ priority: z.int(), shutdownGracePeriodSeconds: z.int().min(0) }))
+    .default([]),
   serializeImagePulls: z.boolean().default(true),
   maxParallelImagePulls: z.int().min(1).optional(),
   containerLogMaxSize: quantity.default('10Mi'),

@@ -38,8 +38,8 @@ export interface NodeParts {
   readonly events: EventSink;
   readonly clock: Clock;
   readonly log: Log;
-  /** What the node runs short of; nothing where it is not given. */
-  readonly pressure?: () => Pressure;
+  /** What the node runs short of. */
+  readonly pressure: () => Pressure;
   /** Why containers cannot be run now ("container runtime is down"); undefined when they can. */
   readonly runtimeError: () => string | undefined;
   /** Why pods get no network now ("cni config uninitialized"); undefined when they do. */

@@ -9,7 +9,6 @@ import { capacityOf, checkReservations } from './rules/capacity.ts';
 import { networkError } from './rules/conditions.ts';
 import { nodeImages } from './rules/images.ts';
 import { architectureOf } from './rules/labels.ts';
-import { noPressure } from './rules/pressure.ts';
 import { deriveNodeStatus } from './rules/status.ts';
 
 export interface Observer {
@@ -102,7 +101,7 @@ export async function createObserver(parts: NodeParts): Promise<Observer> {
         engine: info,
         images: nodeImages(images, config.maxImages),
         declaredFeatures: config.declaredFeatures,
-        health: { pressure: parts.pressure?.() ?? noPressure, errors: errors() },
+        health: { pressure: parts.pressure(), errors: errors() },
       };
       return deriveNodeStatus(facts, config, api, nowText(clock.now()));
     },

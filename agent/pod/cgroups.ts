@@ -31,6 +31,13 @@ const classes = [['kubepods'], ['kubepods', 'burstable'], ['kubepods', 'besteffo
 export const sliceName = (path: readonly string[]): string =>
   `${path.map((part) => part.replaceAll('-', '_')).join('-')}.slice`;
 
+/** The path of the cgroup of all pods, or of a class of them, below the mount. systemd nests by name. */
+export function levelPath({ driver, root }: PodCgroupOptions, level: readonly string[]): string {
+  const parts = [...root.split('/').filter((part) => part !== ''), ...level];
+  if (driver === 'cgroupfs') return join('/', ...parts);
+  return join('/', ...parts.map((_, at) => sliceName(parts.slice(0, at + 1))));
+}
+
 export function createPodCgroups(cgroups: Cgroups, { driver, root }: PodCgroupOptions): PodCgroups {
   if (driver === 'systemd') {
     const prefix = root.split('/').filter((part) => part !== '');

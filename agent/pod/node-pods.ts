@@ -14,8 +14,9 @@ import { lastWords, messagePath } from '../containers/termination-message.ts';
 import type { Engine } from '../docker/engine.ts';
 import { createLauncher, type Launcher } from '../docker/launch.ts';
 import { createImages } from '../images/images.ts';
-import type { DesiredPod, EventSink, PodNetwork, PodObjects } from '../model.ts';
+import type { DesiredPod, EventSink, PodNetwork, PodObjects, Rejection } from '../model.ts';
 import { createProbes, type Probes } from '../probes/probes.ts';
+import type { ProbeResult } from '../probes/worker.ts';
 import { createSandboxes } from '../sandbox/sandboxes.ts';
 import { createStatusWriter, type StatusWriter } from '../status/writer.ts';
 import { createVolumes, type VolumesRoom } from '../volumes/volumes.ts';
@@ -45,6 +46,10 @@ export interface NodePodsParts {
   readonly sources: readonly DesiredPod['source'][];
   /** The agent's own copy of a pod in the API. */
   readonly apiPod: (namespace: string, name: string) => Pod | undefined;
+  /** A probe was made, for those who count. */
+  readonly onProbed: (result: ProbeResult) => void;
+  /** Why the node takes no such pod now, whatever the pod is like otherwise. */
+  readonly refuses: (desired: DesiredPod) => Rejection | undefined;
   /** Nothing of the pod runs or is mounted any more. */
   readonly onTerminated: (uid: string) => void;
   /** Nothing is left of the pod at all. */
@@ -64,6 +69,8 @@ export interface NodePods {
   readonly loop: Pods;
   /** What the server is told of pods. */
   readonly lookup: PodLookup;
+  /** Whether nothing of the pod runs or is mounted any more. */
+  isTerminated(uid: string): boolean;
   /** Runs the loop and writes statuses until `signal` ends. Pods stay as they are. */
   run(signal: AbortSignal): Promise<void>;
   /** Ends all probes. */
@@ -84,6 +91,7 @@ export function createNodePods(parts: NodePodsParts): NodePods {
     ...{ engine, events, clock, log },
     hostIps: node.hostIps,
     onVerdict: (uid) => loop.wake(uid),
+    onResult: parts.onProbed,
   });
   const handlers = nodeHandlers(parts, volumes, memories);
   const loop: Pods = createPods({
@@ -96,6 +104,7 @@ export function createNodePods(parts: NodePodsParts): NodePods {
   return {
     loop,
     lookup: createPodLookup(loop, status),
+    isTerminated: (uid) => loop.get(uid) === undefined || memories.of(uid).terminated,
     run: async (signal) => {
       await Promise.all([loop.run(signal), status.run(signal), volumes.run(signal)]);
     },
@@ -195,6 +204,7 @@ function nodeWorkers(parts: NodePodsParts, turning: Turning): Workers {
     ...turning,
     observe: observer.observe,
     admit: (wish: DesiredPod) =>
+      parts.refuses(wish) ??
       admit(wish, {
         active: active(),
         node: node.node(),
@@ -215,6 +225,7 @@ function nodeWorkers(parts: NodePodsParts, turning: Turning): Workers {
       memories.forget(uid);
       probes.forget(uid);
       status.forget(uid);
+      parts.onForgotten(uid);
       for (const waiting of memories.waitingForRoom()) workers.wake(waiting);
     },
     clock,

@@ -10,7 +10,6 @@ import { hasContainer, logSource } from './rules/log-source.ts';
 import type { ContainerPath, Route } from './rules/routes.ts';
 import type { KubeletServerOptions } from './server.ts';
 import { runningPods, sendCadvisorMetrics, sendMetrics, sendResourceMetrics, sendSummary } from './statistics.ts';
-import { createCollector } from './stats/collect.ts';
 import { createWebSocketDoor } from './streams/websocket.ts';
 
 export type Answer = (route: Route, exchange: Exchange) => Promise<void>;
@@ -26,10 +25,9 @@ const debugging: ReadonlySet<Route['to']> = new Set([
 
 /** `stopping` ends what would go on for ever. */
 export function createAnswers(options: KubeletServerOptions, metrics: OwnMetrics, stopping: AbortSignal): Answer {
-  const { pods, configuration, debuggingHandlers = true } = options;
+  const { pods, collector, configuration, debuggingHandlers = true } = options;
   const parts = { ...options, door: createWebSocketDoor() };
   const dialers = createDialers();
-  const collector = createCollector({ ...options, rootDir: options.rootDir ?? '/var/lib/kubelet' });
   stopping.addEventListener('abort', () => dialers.stop());
 
   return async (route, exchange) => {
@@ -49,6 +47,8 @@ export function createAnswers(options: KubeletServerOptions, metrics: OwnMetrics
         return sendSummary(collector, exchange);
       case 'metrics':
         return sendMetrics(exchange.response, await metrics.render());
+      case 'metrics/probes':
+        return sendMetrics(exchange.response, (await options.probeRegistry?.metrics()) ?? '');
       case 'metrics/resource':
         return sendResourceMetrics(collector, exchange);
       case 'metrics/cadvisor':

@@ -17,6 +17,7 @@ import { createOwnMetrics, type OwnMetrics } from './own-metrics.ts';
 import { attributesOf } from './rules/attributes.ts';
 import { type Route, routeOf } from './rules/routes.ts';
 import { parseTarget, type Target } from './rules/target.ts';
+import type { Collector } from './stats/collect.ts';
 
 export interface ServingCertificate {
   readonly cert: string;
@@ -31,15 +32,21 @@ export interface KubeletServerOptions {
   readonly tls: ServingCertificate | (() => ServingCertificate);
   /** PEM of the authorities whose client certificates count; without it only tokens do. */
   readonly clientCa?: string | (() => string);
+  /** Default TLSv1.2. */
+  readonly tlsMinVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** In OpenSSL's words; default: Node's. */
+  readonly tlsCiphers?: string;
   readonly authorization?: AuthorizationMode;
   readonly client: Pick<ApiClient, 'request'>;
   readonly engine: Pick<Engine, 'exec' | 'attach' | 'containerLogs' | 'info'>;
   readonly pods: PodLookup;
   readonly nodeName: string;
-  /** Where pods' volumes lie: its file system is the node's in the statistics. Default /var/lib/kubelet. */
-  readonly rootDir?: string;
-  /** Where other rooms count; what the server counts is added to it. */
+  /** What looks at the node for statistics. */
+  readonly collector: Collector;
+  /** Where other rooms count for /metrics; what the server counts is added to it. */
   readonly registry?: Registry;
+  /** What /metrics/probes shows. */
+  readonly probeRegistry?: Registry;
   /** What /configz shows: the effective KubeletConfiguration. */
   readonly configuration?: () => unknown;
   /** False answers 405 to everything that reaches into containers. */
@@ -169,11 +176,12 @@ function once<T extends object>(make: () => T): () => T {
   };
 }
 
-function listener({ tls, clientCa }: KubeletServerOptions): Server {
+function listener({ tls, clientCa, tlsMinVersion, tlsCiphers }: KubeletServerOptions): Server {
   const context = () => ({
     ...current(tls),
     ...(clientCa === undefined ? {} : { ca: current(clientCa) }),
-    minVersion: 'TLSv1.2' as const,
+    minVersion: tlsMinVersion ?? 'TLSv1.2',
+    ...(tlsCiphers === undefined ? {} : { ciphers: tlsCiphers }),
   });
   let used = context();
   const server = createServer({

@@ -10,7 +10,7 @@ export interface ContainerPath {
 
 export type Route =
   | { readonly to: 'healthz' | 'pods' | 'runningpods' | 'configz' | 'summary' }
-  | { readonly to: 'metrics' | 'metrics/resource' | 'metrics/cadvisor' }
+  | { readonly to: 'metrics' | 'metrics/resource' | 'metrics/cadvisor' | 'metrics/probes' }
   | { readonly to: 'containerLogs'; readonly at: ContainerPath }
   | { readonly to: 'exec' | 'attach' | 'run'; readonly at: ContainerPath }
   | { readonly to: 'portForward'; readonly at: Omit<ContainerPath, 'container'> }
@@ -27,6 +27,7 @@ const plain: ReadonlyMap<string, { readonly route: Route; readonly methods: read
   ['stats/summary', { route: { to: 'summary' }, methods: ['GET', 'POST'] }],
   ['metrics', { route: { to: 'metrics' }, methods: ['GET'] }],
   ['metrics/resource', { route: { to: 'metrics/resource' }, methods: ['GET'] }],
+  ['metrics/probes', { route: { to: 'metrics/probes' }, methods: ['GET'] }],
   ['metrics/cadvisor', { route: { to: 'metrics/cadvisor' }, methods: ['GET'] }],
   ['configz', { route: { to: 'configz' }, methods: ['GET'] }],
 ]);

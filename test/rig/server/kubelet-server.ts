@@ -1,8 +1,10 @@
 // A kubelet API on a free port for tests, with an API server that knows a few users and a pod or two.
 import { request as httpsRequest, type RequestOptions } from 'node:https';
+import { tmpdir } from 'node:os';
 import type { ObservedContainer, ObservedPod } from '../../../agent/model.ts';
 import type { PodLookup } from '../../../agent/server/lookup.ts';
 import { createKubeletServer, type KubeletServer, type KubeletServerOptions } from '../../../agent/server/server.ts';
+import { createCollector } from '../../../agent/server/stats/collect.ts';
 import { systemClock } from '../../../host/clock.ts';
 import { silentLog } from '../../../host/log.ts';
 import type { ApiClient } from '../../../kube/client.ts';
@@ -114,13 +116,16 @@ export async function startKubeletServer(
     await authority.issue('CN=node', { usage: 'server' }),
     await authority.issue('CN=admin, O=system:masters'),
   ];
+  const pods = options.pods ?? lookup(webPod);
+  const engine = { info: () => Promise.reject(new Error('no engine')) };
   const server = await createKubeletServer({
     address: '127.0.0.1',
     port: 0,
     tls,
     clientCa: authority.cert,
     client: reviewer((user) => user === 'admin'),
-    pods: lookup(webPod),
+    pods,
+    collector: createCollector({ pods, engine, nodeName: 'node-1', clock: systemClock, rootDir: tmpdir() }),
     nodeName: 'node-1',
     log: silentLog,
     clock: systemClock,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { createNode, type NodeAgent, type NodeConfig } from '../../../../agent/node/node.ts';
+import { noPressure } from '../../../../agent/node/rules/pressure.ts';
 import { silentLog } from '../../../../host/log.ts';
 import { leases, nodes } from '../../../../kube/resources.ts';
 import type { Lease, Node } from '../../../../kube/types.ts';
@@ -70,6 +71,7 @@ async function withNode(
     events: { pod: () => {}, node: ({ type, reason, message }) => told.push(`${type} ${reason} ${message}`) },
     clock,
     log: silentLog,
+    pressure: () => noPressure,
     runtimeError: () => trouble.runtime,
     networkNotReady: () => trouble.network,
     random: () => 0,
