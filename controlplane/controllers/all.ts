@@ -1,19 +1,24 @@
 // Every control loop there is, and what the loops' cache must hold for them.
 import {
   configMaps,
+  controllerRevisions,
+  daemonSets,
   deployments,
   endpointSlices,
   endpoints,
   leases,
   namespaces,
   nodes,
+  persistentVolumeClaims,
   pods,
   replicaSets,
   replicationControllers,
   serviceAccounts,
   services,
+  statefulSets,
 } from '../../kube/resources.ts';
 import type { Held } from '../cache.ts';
+import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
 import { namespaceDeletionController } from './namespace-deletion.ts';
 import { leaseNamespace, nodeLifecycleController } from './node-lifecycle.ts';
@@ -26,6 +31,7 @@ import { rootCaController, serviceAccountController } from './rules/namespace-co
 import { type ClusterBlock, nodeCidrController } from './rules/node-cidr.ts';
 import { upstreamLimits } from './rules/node-lifecycle.ts';
 import { runController, type ShellParts } from './shell.ts';
+import { statefulSetController } from './stateful-set.ts';
 import { taintEvictionController } from './taint-eviction.ts';
 
 export interface ControllerSettings {
@@ -45,6 +51,10 @@ export const controllersHold: readonly Held[] = [
   { of: replicationControllers },
   { of: replicaSets },
   { of: deployments },
+  { of: daemonSets },
+  { of: statefulSets },
+  { of: controllerRevisions },
+  { of: persistentVolumeClaims },
   { of: leases, select: { namespace: leaseNamespace } },
   { of: serviceAccounts, select: { fieldSelector: 'metadata.name=default' } },
   { of: configMaps, select: { fieldSelector: 'metadata.name=kube-root-ca.crt' } },
@@ -70,5 +80,7 @@ export async function runControllers(
     runController(replicasController('ReplicationController'), parts, signal),
     runController(replicasController('ReplicaSet'), parts, signal),
     runController(deploymentController, parts, signal),
+    runController(daemonSetController, parts, signal),
+    runController(statefulSetController, parts, signal),
   ]);
 }

@@ -24,7 +24,9 @@ import {
   volumeAttachmentStrategy,
   volumeStrategy,
 } from './storage.ts';
+import { cronJobStrategy, jobStrategy } from './workloads/jobs.ts';
 import { deploymentStrategy, replicaSetStrategy, replicationControllerStrategy } from './workloads/replicas.ts';
+import { controllerRevisionStrategy, daemonSetStrategy, statefulSetStrategy } from './workloads/sets.ts';
 
 export const strategies: Readonly<Record<string, Strategy>> = {
   '/v1/configmaps': configMapStrategy,
@@ -39,8 +41,13 @@ export const strategies: Readonly<Record<string, Strategy>> = {
   '/v1/secrets': secretStrategy,
   '/v1/serviceaccounts': serviceAccountStrategy,
   '/v1/services': serviceStrategy,
+  'apps/v1/controllerrevisions': controllerRevisionStrategy,
+  'apps/v1/daemonsets': daemonSetStrategy,
   'apps/v1/deployments': deploymentStrategy,
   'apps/v1/replicasets': replicaSetStrategy,
+  'apps/v1/statefulsets': statefulSetStrategy,
+  'batch/v1/cronjobs': cronJobStrategy,
+  'batch/v1/jobs': jobStrategy,
   'events.k8s.io/v1/events': eventsV1Strategy,
   'policy/v1/poddisruptionbudgets': budgetStrategy,
   'storage.k8s.io/v1/csidrivers': csiDriverStrategy,
