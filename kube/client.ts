@@ -1,6 +1,7 @@
 // Talks to a kube-apiserver: JSON over HTTPS, one object path for every kind.
 import { Readable } from 'node:stream';
 // Not the package's front door: that brings fetch, caches and mocks, 14 MiB that an agent never uses.
+import api from 'undici/lib/api/index.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
 import { ApiError, reasonOf } from './errors.ts';
 import { type ObjectName, type Resource, resourcePath } from './resources.ts';
@@ -146,13 +147,14 @@ export interface ClientOptions {
 const metadataForms = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 const metadataListForms = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
-/** Connects to one API server with keep-alive; nothing is sent before the first request. */
-export function createApiClient(
-  endpoint: ApiEndpoint,
-  userAgent = 'nodelet',
-  { metadataOnly = false }: ClientOptions = {},
-): ApiClient {
-  const pool = new Pool(endpoint.server, {
+/** A client whose credentials can be replaced while it is in use. */
+export interface RenewableApiClient extends ApiClient {
+  /** From now on by this endpoint. All connections by the former end: watches begin anew. */
+  use(endpoint: ApiEndpoint): Promise<void>;
+}
+
+function poolTo(endpoint: ApiEndpoint) {
+  return new Pool(endpoint.server, {
     // Each watch of a referenced object may hold one for minutes: requests must not wait behind them.
     connections: 1024,
     pipelining: 1,
@@ -166,6 +168,23 @@ export function createApiClient(
       ...(endpoint.serverName ? { servername: endpoint.serverName } : {}),
     },
   });
+}
+
+/** A certificate out of its time is as often a clock that is wrong. */
+function wordsOf(cause: unknown): string {
+  const { message = String(cause), code } = (cause ?? {}) as { message?: string; code?: string };
+  const isAboutTime = code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID';
+  return isAboutTime ? `${message}; this host's clock says ${new Date().toISOString()}` : message;
+}
+
+/** Connects to one API server with keep-alive; nothing is sent before the first request. */
+export function createApiClient(
+  first: ApiEndpoint,
+  userAgent = 'nodelet',
+  { metadataOnly = false }: ClientOptions = {},
+): RenewableApiClient {
+  let endpoint = first;
+  let pool = poolTo(first);
 
   async function send(outgoing: Outgoing, bodyTimeoutMs: number) {
     const what = `Cannot ${outgoing.method} ${outgoing.path}`;
@@ -174,7 +193,7 @@ export function createApiClient(
     if (outgoing.body !== undefined) headers['content-type'] = outgoing.contentType ?? 'application/json';
     if (endpoint.token) headers['authorization'] = `Bearer ${await endpoint.token()}`;
     try {
-      return await pool.request({
+      return await api.request.call(pool, {
         method: outgoing.method as 'GET',
         path: pathWithQuery(outgoing),
         headers,
@@ -185,8 +204,7 @@ export function createApiClient(
       });
     } catch (cause) {
       outgoing.signal?.throwIfAborted();
-      const detail = cause instanceof Error ? cause.message : String(cause);
-      throw new ApiError(`${what}: ${detail}`, { reason: 'Unreachable', cause });
+      throw new ApiError(`${what}: ${wordsOf(cause)}`, { reason: 'Unreachable', cause });
     }
   }
 
@@ -268,6 +286,11 @@ export function createApiClient(
       json({ method: 'POST', path: resourcePath(of, at, subresource), body, signal }),
     watch,
     request: (method, path, body, signal) => json({ method, path, body, signal }),
+    use: async (next) => {
+      const former = pool;
+      [endpoint, pool] = [next, poolTo(next)];
+      await former.destroy();
+    },
     close: () => pool.destroy(),
   };
 }

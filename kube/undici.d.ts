@@ -1,7 +1,13 @@
-// Types for the one part of undici that we load: the pool alone weighs half of the package.
+// The parts of undici that we load by themselves: their types are the package's own.
 declare module 'undici/lib/dispatcher/pool.js' {
-  import type { Pool } from 'undici';
+  import { Pool } from 'undici';
 
-  const pool: typeof Pool;
-  export default pool;
+  export default Pool;
+}
+
+declare module 'undici/lib/api/index.js' {
+  import type { Dispatcher } from 'undici';
+
+  const api: { request: Dispatcher['request'] };
+  export default api;
 }

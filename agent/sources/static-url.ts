@@ -1,5 +1,4 @@
 // Static pods from a web server: a Pod or a PodList, asked for again and again.
-import { request } from 'undici';
 import { parse } from 'yaml';
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
@@ -45,6 +44,8 @@ export async function followUrl(parts: StaticUrlParts, signal: AbortSignal): Pro
 }
 
 async function fetchText({ url, headers }: StaticUrlParts, signal: AbortSignal): Promise<string> {
+  // Large, and few nodes have such a server.
+  const { request } = await import('undici');
   const answer = await request(url, {
     headers: Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [...values]])),
     signal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]),

@@ -98,7 +98,7 @@ test('only the Docker room knows dockerode, and only the control plane makes cer
     ({ from, to, ours }) =>
       !ours &&
       ((to === 'dockerode' && !from.startsWith('agent/docker/')) ||
-        (to === '@peculiar/x509' && !/^(controlplane\/pki|agent\/node)\//.test(from))),
+        (to === '@peculiar/x509' && !/^(controlplane\/pki|agent\/certificates)\//.test(from))),
   );
   assert.deepEqual(
     wrong.map(({ from, to }) => `${from} imports ${to}`),
