@@ -134,7 +134,13 @@ test('a namespace that is going away takes no events, and nobody is told', async
   const log = { warn: (words: unknown) => void warnings.push(words) } as unknown as Log;
   const sink = createEventSink(api, 'node-1', log, createFakeClock(0));
   const details = { causes: [{ reason: 'NamespaceTerminating', field: 'metadata.namespace' }] };
-  const status = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Forbidden', details };
+  const status = {
+    kind: 'Status' as const,
+    apiVersion: 'v1' as const,
+    status: 'Failure' as const,
+    reason: 'Forbidden',
+    details,
+  };
   api.fail(() => true, new ApiError('refused', { reason: 'Forbidden', code: 403, status }));
   sink.pod(pod(), { type: 'Normal', reason: 'Killing', message: '' });
   await sink.flushed();
