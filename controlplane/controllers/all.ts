@@ -6,6 +6,7 @@ import {
   deployments,
   endpointSlices,
   endpoints,
+  jobs,
   leases,
   namespaces,
   nodes,
@@ -20,6 +21,7 @@ import {
 import type { Held } from '../cache.ts';
 import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
+import { jobController } from './job.ts';
 import { namespaceDeletionController } from './namespace-deletion.ts';
 import { leaseNamespace, nodeLifecycleController } from './node-lifecycle.ts';
 import { podCollectionController } from './pod-collection.ts';
@@ -54,6 +56,7 @@ export const controllersHold: readonly Held[] = [
   { of: daemonSets },
   { of: statefulSets },
   { of: controllerRevisions },
+  { of: jobs },
   { of: persistentVolumeClaims },
   { of: leases, select: { namespace: leaseNamespace } },
   { of: serviceAccounts, select: { fieldSelector: 'metadata.name=default' } },
@@ -80,6 +83,7 @@ export async function runControllers(
     runController(replicasController('ReplicationController'), parts, signal),
     runController(replicasController('ReplicaSet'), parts, signal),
     runController(deploymentController, parts, signal),
+    runController(jobController, parts, signal),
     runController(daemonSetController, parts, signal),
     runController(statefulSetController, parts, signal),
   ]);
