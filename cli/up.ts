@@ -5,7 +5,7 @@ import { parseAgentConfig } from '../agent/config/flags.ts';
 import { connectEngine } from '../agent/docker/connect.ts';
 import { startAgent } from '../agent/main.ts';
 import { parseControlPlaneConfig } from '../controlplane/config/flags.ts';
-import { parseDnsConfig } from '../controlplane/dns/flags.ts';
+import { parseDnsConfig, privateNetworks } from '../controlplane/dns/flags.ts';
 import { startDns } from '../controlplane/dns/main.ts';
 import { type ControlPlane, startControlPlane } from '../controlplane/main.ts';
 import { addressAt, formatAddress, parseCidr } from '../host/cidr.ts';
@@ -148,13 +148,18 @@ function controlPlaneFlags(config: UpConfig, nodeIp: string): string[] {
   ];
 }
 
-function dnsFlags({ nodeName, serviceCidr }: UpConfig, nodeIp: string, credentials: Credentials): string[] {
+function dnsFlags(
+  { nodeName, serviceCidr, clusterCidr }: UpConfig,
+  nodeIp: string,
+  credentials: Credentials,
+): string[] {
   const services = parseCidr(serviceCidr);
   return [
     `--kubeconfig=${credentials.dns}`,
     `--bind-address=${nodeIp}`,
     `--node-name=${nodeName}`,
     `--cluster-domain=${clusterDomain}`,
+    `--allow-from=${privateNetworks},${clusterCidr}`,
     // The tenth address, as everybody expects it.
     ...(services ? [`--cluster-dns=${formatAddress(addressAt(services, 10n))}`] : []),
   ];

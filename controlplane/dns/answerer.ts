@@ -25,7 +25,7 @@ export interface AnswererParts {
 
 const largestMessage = 65_535;
 /** Ready answers, by question: pods ask the same few names again and again. */
-const keptAnswers = 4096;
+const keptAnswers = 1024;
 
 export function createAnswerer({ zone, forwarder }: AnswererParts): Answerer {
   // Two generations: when the young one is full it becomes the old one, and what nobody asked for since is gone.

@@ -1,7 +1,10 @@
 // The flags of `nodelet dns`, parsed once into a frozen configuration.
 import { isAbsolute } from 'node:path';
 import { parseArgs } from 'node:util';
-import { canonicalIp } from '../../host/cidr.ts';
+import { type Cidr, canonicalIp } from '../../host/cidr.ts';
+import { parseNetworks, privateNetworks } from './rules/clients.ts';
+
+export { privateNetworks };
 
 /** A flag that cannot be used; the message names it, what was given and what is accepted. */
 export class ConfigError extends Error {
@@ -20,6 +23,8 @@ export interface DnsConfig {
   readonly nodeName: string | undefined;
   /** Names the resolvers for everything outside the cluster; "" for none. */
   readonly resolvConf: string;
+  /** Whose questions are heard. */
+  readonly networks: readonly Cidr[];
 }
 
 const flags = {
@@ -30,6 +35,7 @@ const flags = {
   port: { type: 'string', default: '10053' },
   'node-name': { type: 'string' },
   'resolv-conf': { type: 'string', default: '/etc/resolv.conf' },
+  'allow-from': { type: 'string', default: privateNetworks },
 } as const;
 
 /** Throws `ConfigError` for the first flag that cannot be used. */
@@ -43,6 +49,7 @@ export function parseDnsConfig(args: readonly string[]): DnsConfig {
     clusterIp: given['cluster-dns'] === undefined ? undefined : address('--cluster-dns', given['cluster-dns']),
     nodeName: given['node-name'],
     resolvConf: given['resolv-conf'] === '' ? '' : path('--resolv-conf', given['resolv-conf']),
+    networks: networks('--allow-from', given['allow-from']),
   });
 }
 
@@ -75,6 +82,10 @@ function address(flag: string, value: string): string {
   const ip = canonicalIp(value);
   const isAny = ip === '0.0.0.0' || ip === '::';
   return ip === undefined || isAny ? refuse(flag, value, 'one IP address, not a wildcard') : ip;
+}
+
+function networks(flag: string, value: string): Cidr[] {
+  return parseNetworks(value) ?? refuse(flag, value, 'ranges with "," between, such as 10.0.0.0/8,fd00::/8');
 }
 
 function port(flag: string, value: string): number {

@@ -16,12 +16,15 @@ const receiveBufferBytes = 4 * 1024 * 1024;
 export interface DoorParts {
   readonly answerer: Answerer;
   readonly onError: (error: unknown) => void;
+  /** Whether questions from this address are heard; strangers meet silence. */
+  readonly isHeard: (source: string) => boolean;
 }
 
 /** Port 0 takes any free one, the same for both. Rejects with a line that names the address where it cannot be had. */
 export async function openDoors(address: string, port: number, parts: DoorParts): Promise<Doors> {
   const connections = new Set<Socket>();
   const tcp = createServer((socket) => {
+    if (!parts.isHeard(socket.remoteAddress ?? '')) return socket.destroy();
     connections.add(socket);
     socket.on('close', () => connections.delete(socket));
     serveConnection(socket, parts.answerer);
@@ -47,7 +50,7 @@ async function listening(door: Server | UdpSocket): Promise<void> {
   await once(door, 'listening');
 }
 
-function answerDatagrams(udp: UdpSocket, { answerer, onError }: DoorParts): void {
+function answerDatagrams(udp: UdpSocket, { answerer, onError, isHeard }: DoorParts): void {
   try {
     // A burst from many pods waits here while we work.
     udp.setRecvBufferSize(receiveBufferBytes);
@@ -61,7 +64,7 @@ function answerDatagrams(udp: UdpSocket, { answerer, onError }: DoorParts): void
   udp.on('error', onError);
   udp.on('message', (message, { address, port }) => {
     // Nobody can be reached at port 0.
-    if (port === 0) return;
+    if (port === 0 || !isHeard(address)) return;
     const send = (answer: Buffer | undefined): void => {
       // Answers from elsewhere may come after the end. A client that is gone is no trouble of ours.
       if (answer && isOpen) udp.send(answer, port, address, () => {});

@@ -10,7 +10,9 @@ import { createForwarder } from './forward/forwarder.ts';
 import { createUpstreams } from './forward/upstreams.ts';
 import { openDoors } from './listen.ts';
 import { ensurePublished, ensureServiceSoon, withdraw } from './publish.ts';
+import { isHeard } from './rules/clients.ts';
 import { dnsService, isForeign, type Published } from './rules/publish.ts';
+import { rememberSources } from './sources.ts';
 import { watchZone, type ZoneWatch } from './watch.ts';
 import { createZone } from './zone.ts';
 
@@ -66,6 +68,7 @@ export async function startDnsWith(client: ApiClient, config: DnsConfig, parts: 
     until.throwIfAborted();
     const doors = await openDoors(address, port, {
       answerer,
+      isHeard: rememberSources((source) => source === address || isHeard(source, config.networks)),
       onError: (err) => log.warn({ err }, 'DNS socket failed'),
     });
     await ensurePublished(client, wish, until);

@@ -154,12 +154,23 @@ function flagsOf(query: Query, { rcode, isAuthoritative }: AnswerParts): number 
   );
 }
 
+/** Bytes of records that were written before: a zone gives the same ones again and again. */
+const written = new WeakMap<DnsRecord, Buffer>();
+
 /** The record behind its owner's name: a pointer where the question asks for it, which also keeps the asker's spelling. */
 function encodeRecord(record: DnsRecord, asked: string): Buffer {
-  // Encoded under the root's name, which is one byte, behind the header of an otherwise empty message.
+  if (record.name === asked) return Buffer.concat([pointerToQuestion, encodeBody(record)]);
+  const known = written.get(record);
+  if (known) return known;
+  const bytes = Buffer.concat([encodeName(record.name), encodeBody(record)]);
+  written.set(record, bytes);
+  return bytes;
+}
+
+/** Type, class, time to live and data: what follows the root's one-byte name behind the header of an otherwise empty message. */
+function encodeBody(record: DnsRecord): Buffer {
   const message = encode({ type: 'response', answers: [{ ...record, name: '.' } as Answer] });
-  const owner = record.name === asked ? pointerToQuestion : encodeName(record.name);
-  return Buffer.concat([owner, message.subarray(headerBytes + 1)]);
+  return message.subarray(headerBytes + 1);
 }
 
 /** A question for another name, of the same type and class. */

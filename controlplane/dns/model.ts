@@ -37,8 +37,8 @@ export interface Zone {
   readonly domain: string;
   /** Undefined: no such name. Empty: the name exists, or has names below it, and owns nothing. */
   find(name: string): readonly DnsRecord[] | undefined;
-  /** Seconds since 1970 of the last change. */
-  serial(): number;
+  /** The SOA of `origin`, one of our zones; its serial is the time of the last change. */
+  authority(origin: string): DnsRecord;
 }
 
 /** An answer that needs nobody else, but for `leadsTo`: an alias out of the cluster, to be asked for elsewhere. */

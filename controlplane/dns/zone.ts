@@ -1,6 +1,7 @@
 // Records by name, replaced owner by owner: an owner is the object that a set of records comes from.
 import type { Clock } from '../../host/clock.ts';
 import type { DnsRecord, Zone } from './model.ts';
+import { startOfAuthority } from './rules/authority.ts';
 
 export interface WritableZone extends Zone {
   /** Replaces all that `owner` said before. `names` exist although they may own no record. */
@@ -21,7 +22,8 @@ interface Entry {
 export function createZone(domain: string, clock: Pick<Clock, 'now'>): WritableZone {
   const entries = new Map<string, Entry>();
   const owned = new Map<string, readonly string[]>();
-  let changedAtMs = clock.now();
+  const authorities = new Map<string, DnsRecord>();
+  let serial = Math.floor(clock.now() / 1000);
   let generation = 0;
 
   function hold(name: string): Entry {
@@ -47,14 +49,19 @@ export function createZone(domain: string, clock: Pick<Clock, 'now'>): WritableZ
   }
 
   function changed(): void {
-    changedAtMs = clock.now();
+    serial = Math.floor(clock.now() / 1000);
+    authorities.clear();
     generation++;
   }
 
   return {
     domain,
     find: (name) => entries.get(name)?.all,
-    serial: () => Math.floor(changedAtMs / 1000),
+    authority(origin) {
+      const record = authorities.get(origin) ?? startOfAuthority(domain, origin, serial);
+      authorities.set(origin, record);
+      return record;
+    },
     generation: () => generation,
     put(owner, records, names = []) {
       drop(owner);

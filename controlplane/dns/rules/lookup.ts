@@ -45,7 +45,7 @@ function recordsAt(zone: Zone, name: string): readonly DnsRecord[] | undefined {
 function ownRecords(zone: Zone, name: string): readonly DnsRecord[] | undefined {
   const { domain } = zone;
   const ttl = ttlSeconds;
-  if (name === domain) return [startOfAuthority(zone, domain), { name, ttl, type: 'NS', data: `ns.dns.${domain}` }];
+  if (name === domain) return [zone.authority(domain), { name, ttl, type: 'NS', data: `ns.dns.${domain}` }];
   if (name === `dns-version.${domain}`) return [{ name, ttl, type: 'TXT', data: schemaVersion }];
   if (name === `svc.${domain}` || name === `pod.${domain}` || name === `dns.${domain}`) return [];
   // The name server's own name is another one for the Service that leads here.
@@ -69,7 +69,7 @@ function podRecords(zone: Zone, name: string): readonly DnsRecord[] | undefined 
 const bare: Found = { rcode: 'NOERROR', answers: [], authorities: [], additionals: [] };
 
 function empty(zone: Zone, origin: string): Found {
-  return { ...bare, authorities: [startOfAuthority(zone, origin)] };
+  return { ...bare, authorities: [zone.authority(origin)] };
 }
 
 function answered(zone: Zone, origin: string, records: readonly DnsRecord[], chain: readonly DnsRecord[] = []): Found {
@@ -86,15 +86,8 @@ function addressesOf(zone: Zone, records: readonly DnsRecord[]): DnsRecord[] {
     }),
   );
   return [...targets].flatMap((target) =>
-    (recordsAt(zone, target) ?? []).filter(({ type }) => type === 'A' || type === 'AAAA'),
+    (recordsAt(zone, target) ?? []).filter(
+      (one) => (one.type === 'A' || one.type === 'AAAA') && !records.includes(one),
+    ),
   );
-}
-
-function startOfAuthority(zone: Zone, name: string): DnsRecord {
-  const { domain } = zone;
-  const data = {
-    ...{ mname: `ns.dns.${domain}`, rname: `hostmaster.${domain}`, serial: zone.serial() },
-    ...{ refresh: 7200, retry: 1800, expire: 86_400, minimum: ttlSeconds },
-  };
-  return { name, ttl: ttlSeconds, type: 'SOA', data };
 }

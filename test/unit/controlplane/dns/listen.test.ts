@@ -27,7 +27,11 @@ before(async () => {
     'service/many',
     data.map((ip) => ({ name: many, ttl: 5, type: 'A', data: ip })),
   );
-  doors = await openDoors('127.0.0.1', 0, { answerer: createAnswerer({ zone, forwarder }), onError: assert.ifError });
+  doors = await openDoors('127.0.0.1', 0, {
+    answerer: createAnswerer({ zone, forwarder }),
+    onError: assert.ifError,
+    isHeard: () => true,
+  });
 });
 
 after(() => doors.close());
@@ -65,10 +69,36 @@ test('a thousand questions on one connection, in pieces, are all answered', asyn
 });
 
 test('an address that is taken is named', async () => {
-  const parts = { answerer: createAnswerer({ zone: world(), forwarder }), onError: assert.ifError };
+  const parts = {
+    answerer: createAnswerer({ zone: world(), forwarder }),
+    onError: assert.ifError,
+    isHeard: () => true,
+  };
   await assert.rejects(openDoors('127.0.0.1', doors.port, parts), {
     message: new RegExp(`^Cannot answer DNS on 127\\.0\\.0\\.1 port ${doors.port}: .*EADDRINUSE`),
   });
+});
+
+test('a stranger meets silence', async () => {
+  const heard: string[] = [];
+  const closed = await openDoors('127.0.0.1', 0, {
+    answerer: { answer: () => assert.fail('asked') },
+    onError: assert.ifError,
+    isHeard: (source) => {
+      heard.push(source);
+      return false;
+    },
+  });
+  try {
+    await assert.rejects(exchange('127.0.0.1', ask(hello), AbortSignal.timeout(300), closed.port), {
+      name: 'TimeoutError',
+    });
+    const socket = createConnection(closed.port, '127.0.0.1');
+    await once(socket, 'close');
+    assert.deepEqual(heard, ['127.0.0.1', '127.0.0.1']);
+  } finally {
+    await closed.close();
+  }
 });
 
 test('an answer with another id or another question is not heard', async () => {

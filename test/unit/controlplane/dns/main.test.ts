@@ -7,6 +7,7 @@ import { decode } from 'dns-packet';
 import type { DnsConfig } from '../../../../controlplane/dns/flags.ts';
 import { exchange } from '../../../../controlplane/dns/forward/exchange.ts';
 import { type RunningDns, startDnsWith } from '../../../../controlplane/dns/main.ts';
+import { parseNetworks } from '../../../../controlplane/dns/rules/clients.ts';
 import { systemClock } from '../../../../host/clock.ts';
 import { silentLog } from '../../../../host/log.ts';
 import { endpointSlices, namespaces, services } from '../../../../kube/resources.ts';
@@ -29,6 +30,7 @@ async function start(api: FakeApi): Promise<{ dns: RunningDns; config: DnsConfig
   const config: DnsConfig = {
     ...{ kubeconfig: '', domain: 'cluster.local', address: '127.0.0.1', port: await freePort() },
     ...{ clusterIp: '10.96.0.10', nodeName: 'one', resolvConf: '' },
+    networks: parseNetworks('127.0.0.0/8') ?? [],
   };
   const parts = { log: silentLog, clock: systemClock, signal: AbortSignal.timeout(60_000) };
   return { dns: await startDnsWith(api, config, parts), config };

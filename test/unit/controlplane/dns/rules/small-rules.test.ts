@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { encode, type RecordType } from 'dns-packet';
 import fc from 'fast-check';
 import { type Purse, spend } from '../../../../../controlplane/dns/rules/budget.ts';
+import { isHeard, parseNetworks, privateNetworks } from '../../../../../controlplane/dns/rules/clients.ts';
 import { addressOfDashed, dashed, reverseName } from '../../../../../controlplane/dns/rules/names.ts';
 import { readReply } from '../../../../../controlplane/dns/rules/reply.ts';
 import { resolversOf } from '../../../../../controlplane/dns/rules/resolvers.ts';
@@ -14,6 +15,15 @@ test('addresses are read back from their dashes', () => {
     assert.equal(addressOfDashed(label), undefined, label);
   assert.equal(reverseName('10.96.0.1'), '1.0.96.10.in-addr.arpa');
   assert.equal(reverseName('hello'), undefined);
+});
+
+test('private networks are heard, the Internet is not', () => {
+  const networks = parseNetworks(privateNetworks) ?? [];
+  for (const source of ['10.244.0.5', '192.168.77.2', '127.0.0.1', 'fe80::1%eth0', 'fd00::1', '::1', '100.64.0.1'])
+    assert.equal(isHeard(source, networks), true, source);
+  for (const source of ['8.8.8.8', '172.32.0.1', '2001:db8::1', '', 'x'])
+    assert.equal(isHeard(source, networks), false, source);
+  assert.equal(parseNetworks('10.0.0.0/8,all'), undefined);
 });
 
 test('three resolvers of the host, never ourselves', () => {
