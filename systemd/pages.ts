@@ -15,7 +15,9 @@ export interface Verb {
 export async function verbsOf(root: string): Promise<Verb[]> {
   const ask = async (name: string): Promise<Verb[]> => {
     const words = name === '' ? [] : name.split(' ');
-    const { stdout } = await run(process.execPath, [join(root, 'dist/nodelet.cjs'), 'help', ...words]);
+    // The parts take all flags for their own, `--help` too; `help` knows the first word only.
+    const asking = words.length > 1 ? [...words, '--help'] : ['help', ...words];
+    const { stdout } = await run(process.execPath, [join(root, 'dist/nodelet.cjs'), ...asking]);
     const verb = readHelp(name, stdout);
     const deeper: Verb[] = [];
     for (const one of verb.verbs) if (one !== 'help') deeper.push(...(await ask(`${name} ${one}`.trim())));
