@@ -2,6 +2,7 @@
 import {
   configMaps,
   controllerRevisions,
+  cronJobs,
   daemonSets,
   deployments,
   endpointSlices,
@@ -19,6 +20,7 @@ import {
   statefulSets,
 } from '../../kube/resources.ts';
 import type { Held } from '../cache.ts';
+import { cronJobController } from './cron-job.ts';
 import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
 import { jobController } from './job.ts';
@@ -57,6 +59,7 @@ export const controllersHold: readonly Held[] = [
   { of: statefulSets },
   { of: controllerRevisions },
   { of: jobs },
+  { of: cronJobs },
   { of: persistentVolumeClaims },
   { of: leases, select: { namespace: leaseNamespace } },
   { of: serviceAccounts, select: { fieldSelector: 'metadata.name=default' } },
@@ -84,6 +87,7 @@ export async function runControllers(
     runController(replicasController('ReplicaSet'), parts, signal),
     runController(deploymentController, parts, signal),
     runController(jobController, parts, signal),
+    runController(cronJobController, parts, signal),
     runController(daemonSetController, parts, signal),
     runController(statefulSetController, parts, signal),
   ]);
