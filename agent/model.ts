@@ -1,6 +1,6 @@
 // The nouns that the agent's rooms share: data, and the interfaces that the loop hands from one room to another.
 import type { ConfigMap, Container, Pod, Secret, Service } from '../kube/types.ts';
-import type { BindMount, ContainerPhase, ContainerResources, ImageDetail } from './docker/engine.ts';
+import type { BindMount, ContainerPhase, ContainerResources, DeviceMapping, ImageDetail } from './docker/engine.ts';
 
 // ---- what is wanted ----
 
@@ -231,6 +231,8 @@ export interface Volumes {
     context: MountContext,
     signal: AbortSignal,
   ): Promise<ContainerMounts>;
+  /** The block devices of one container. Throws `VolumeError`. */
+  devicesFor(desired: DesiredPod, container: Container): Promise<readonly DeviceMapping[]>;
   /** Unmounts and removes all of a pod's volumes; logs and last words stay. Repeatable; throws while one is busy. */
   remove(uid: string, signal: AbortSignal): Promise<void>;
   /** Removes the whole directory of a pod that nobody knows any more, its volumes first. Repeatable; throws while one is busy. */

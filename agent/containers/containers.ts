@@ -3,10 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { join, normalize } from 'node:path';
 import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
-import type { Container, Pod } from '../../kube/types.ts';
+import type { Container, Pod, Service } from '../../kube/types.ts';
 import {
   type BindMount,
   type ContainerResources,
+  type DeviceMapping,
   type Engine,
   EngineError,
   type ImageDetail,
@@ -59,6 +60,7 @@ export interface StartRequest {
   readonly downward: DownwardFacts;
   /** The files that all containers of the pod see. */
   readonly podFiles: readonly BindMount[];
+  readonly devices: readonly DeviceMapping[];
   /** Asked once the environment is known, for subPathExpr. */
   mounts(env: Readonly<Record<string, string>>): Promise<readonly BindMount[]>;
 }
@@ -114,7 +116,17 @@ export function createContainers(parts: ContainerParts, options: ContainerOption
       fetched(names.configMaps, (name) => objects.configMap(namespace, name, signal)),
       fetched(names.secrets, (name) => objects.secret(namespace, name, signal)),
     ]);
-    return containerEnv(pod, container, { configMaps, secrets, services: objects.services(namespace) }, downward);
+    return containerEnv(pod, container, { configMaps, secrets, services: servicesFor(pod) }, downward);
+  }
+
+  /** A static pod may be what the API server runs in: it does not wait for services. */
+  function servicesFor({ metadata }: Pod): readonly Service[] {
+    try {
+      return objects.services(metadata.namespace);
+    } catch (error) {
+      if (['file', 'http'].includes(metadata.annotations?.['kubernetes.io/config.source'] ?? '')) return [];
+      throw error;
+    }
   }
 
   async function seccompProfiles({ pod, container }: StartRequest): Promise<Map<string, string>> {
@@ -164,6 +176,7 @@ export function createContainers(parts: ContainerParts, options: ContainerOption
       imageUser: request.image.user,
       env,
       mounts,
+      devices: request.devices,
       sandboxId: request.sandboxId,
       targetId: request.targetId,
       cgroupParent: request.cgroupParent,

@@ -91,6 +91,14 @@ export interface BindMount {
   readonly imageId?: string;
 }
 
+/** A device of the host in a container. */
+export interface DeviceMapping {
+  readonly hostPath: string;
+  readonly containerPath: string;
+  /** "mrw": may make, read and write it. */
+  readonly permissions: string;
+}
+
 /** Everything that a container is created from. What is absent is left to the engine's default. */
 export interface ContainerPlan {
   readonly name: string;
@@ -120,7 +128,7 @@ export interface ContainerPlan {
   readonly cgroupnsMode?: 'host' | 'private';
   readonly cgroupParent?: string;
   readonly mounts?: readonly BindMount[];
-  readonly devices?: readonly { hostPath: string; containerPath: string; permissions: string }[];
+  readonly devices?: readonly DeviceMapping[];
   readonly resources?: ContainerResources;
   readonly pidsLimit?: number;
   readonly oomScoreAdj?: number;

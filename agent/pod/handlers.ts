@@ -193,6 +193,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
           cgroupParent: await cgroups.ensure(pod),
           image,
           downward: { nodeName: node.name, hostIps: node.hostIps(), podIps, allocatable: node.allocatable() },
+          devices: desired && container.volumeDevices ? await volumes.devicesFor(desired, container) : [],
           podFiles: await sandboxes.files(pod, podIps, taken),
           mounts: (env) =>
             desired ? volumes.mountsFor(desired, container, { env, images: mounted }, signal) : Promise.resolve([]),

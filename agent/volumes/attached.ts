@@ -2,23 +2,39 @@
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import { bindMount, mount, mountAt } from '../../host/mounts.ts';
 import type { Pod } from '../../kube/types.ts';
+import { ensureFormatted, isBlockDevice } from './block.ts';
 import { giveToGroup, isGivenToGroup } from './ownership.ts';
 import { hasBackstep } from './rules/paths.ts';
 import { SetUpError } from './rules/set-up-error.ts';
 
-/** Binds a directory of the node at `target`. Repeatable. */
-export async function ensureLocal(pod: Pod, path: string, target: string): Promise<void> {
+export interface LocalVolume {
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly mountOptions: readonly string[];
+  /** Of a device that is new. */
+  readonly fileSystem: string;
+  /** Where a device's file system is mounted for all pods. */
+  readonly shared: string;
+}
+
+/** Binds a directory of the node, or a device's file system, at `target`. Repeatable. */
+export async function ensureLocal(pod: Pod, local: LocalVolume, target: string, signal: AbortSignal): Promise<void> {
+  const { path, readOnly, mountOptions, fileSystem, shared } = local;
   if (await mountAt(target)) return;
   if (!path.startsWith('/') || hasBackstep(path)) {
     throw new SetUpError(`invalid path: ${path} must be absolute and not contain '..'`);
   }
-  const source = await realpath(path).catch(() => undefined);
-  if (source === undefined) throw new SetUpError(`path "${path}" does not exist`);
+  const found = await realpath(path).catch(() => undefined);
+  if (found === undefined) throw new SetUpError(`path "${path}" does not exist`);
+  // First of all: who has a directory for a volume uses it.
+  await mkdir(target, { recursive: true, mode: 0o750 });
+  const isDevice = await isBlockDevice(found);
+  if (isDevice) await ensureFormatted({ device: found, fileSystem, mountOptions }, shared, signal);
+  const source = isDevice ? shared : found;
   if (!(await stat(source)).isDirectory()) throw new SetUpError(`path "${path}" is not a directory`);
   // Before the mount, so that a mount means that all of it is done.
-  await applyGroup(pod, source);
-  await mkdir(target, { recursive: true, mode: 0o750 });
-  await bindMount(source, target);
+  if (!readOnly) await applyGroup(pod, source);
+  await bindMount(source, target, readOnly ? ['ro'] : []);
 }
 
 async function applyGroup({ spec }: Pod, path: string): Promise<void> {

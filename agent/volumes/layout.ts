@@ -42,13 +42,20 @@ export function pluginOf(directory: string): string {
 }
 
 export interface PodLayout {
+  readonly rootDir: string;
   readonly directory: string;
   readonly volumes: string;
   readonly subPaths: string;
   readonly plugins: string;
   readonly imageVolumes: string;
   readonly driverVolumes: string;
+  readonly localVolumes: string;
+  readonly devices: string;
   volume(plugin: Plugin, name: string): string;
+  /** The link to a volume that is a block device. */
+  device(plugin: Plugin, name: string): string;
+  /** Where a local volume that is a device is mounted, for all pods. */
+  localMount(name: string): string;
   /** Says that an emptyDir has been set up once: its content is the pod's from then on. */
   readyMarker(name: string): string;
   subPath(volume: string, container: string, index: number): string;
@@ -64,12 +71,18 @@ export function podLayout(rootDir: string, uid: string): PodLayout {
   const volumes = join(directory, 'volumes');
   const subPaths = join(directory, 'volume-subpaths');
   const plugins = join(directory, 'plugins');
+  const devices = join(directory, 'volumeDevices');
   const volumeName = (name: string): string => checked('Volume', name, volumeShape);
   return {
+    rootDir,
     directory,
     volumes,
     subPaths,
     plugins,
+    localMount: (name) => join(rootDir, 'plugins/kubernetes.io/local-volume/mounts', volumeName(name)),
+    localVolumes: join(volumes, `${pluginPrefix}local-volume`),
+    devices,
+    device: (plugin, name) => join(devices, `${pluginPrefix}${plugin}`, volumeName(name)),
     driverVolumes: join(volumes, `${pluginPrefix}csi`),
     imageVolumes: join(volumes, `${pluginPrefix}image`),
     volume: (plugin, name) => join(volumes, `${pluginPrefix}${plugin}`, volumeName(name)),

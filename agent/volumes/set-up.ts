@@ -2,6 +2,7 @@
 import type { PersistentVolume, Pod, Volume } from '../../kube/types.ts';
 import { VolumeError } from '../model.ts';
 import { ensureLocal, ensureNfs } from './attached.ts';
+import { ensureDeviceLink } from './block.ts';
 import type { Claims } from './claims.ts';
 import type { DriverVolumes } from './csi/csi.ts';
 import { ensureMedium, isReady, type Medium, markReady } from './empty-dir.ts';
@@ -13,11 +14,14 @@ import { claimedDriverVolume, type DriverVolume, inlineVolume } from './rules/cs
 import { hugePageSize, tmpfsSizeBytes } from './rules/empty-dir.ts';
 import { kindOf } from './rules/kinds.ts';
 import { SetUpError } from './rules/set-up-error.ts';
+import type { Turns } from './turns.ts';
 import { ensureWritten, type WrittenSources, writtenDirectory } from './written.ts';
 
 export interface SetUpSources extends WrittenSources {
   /** Undefined where there is no API server to ask. */
   readonly claims: Claims | undefined;
+  /** One after the other for each local volume, which several pods may share. */
+  readonly localTurns: Turns;
   /** Undefined where there is no API server to ask. */
   readonly drivers: DriverVolumes | undefined;
 }
@@ -107,7 +111,7 @@ async function setUpDriverVolume({ pod, layout, sources, signal }: SetUp, volume
 }
 
 async function setUpClaim(one: SetUp): Promise<string> {
-  const { pod, volume, layout } = one;
+  const { pod, volume, layout, sources, signal } = one;
   const claimed = await claimedVolume(one);
   const { metadata, spec } = claimed;
   if (spec?.hostPath) {
@@ -115,8 +119,20 @@ async function setUpClaim(one: SetUp): Promise<string> {
     return spec.hostPath.path;
   }
   if (spec?.local) {
+    if (spec.volumeMode === 'Block') {
+      const link = layout.device('local-volume', metadata.name);
+      await ensureDeviceLink(spec.local.path, link);
+      return link;
+    }
     const directory = layout.volume('local-volume', metadata.name);
-    await ensureLocal(pod, spec.local.path, directory);
+    const local = {
+      path: spec.local.path,
+      readOnly: volume.persistentVolumeClaim?.readOnly === true,
+      mountOptions: spec.mountOptions ?? [],
+      fileSystem: spec.local.fsType ?? 'ext4',
+      shared: layout.localMount(metadata.name),
+    };
+    await sources.localTurns.take(metadata.name, () => ensureLocal(pod, local, directory, signal));
     return directory;
   }
   if (spec?.nfs) {

@@ -14,6 +14,7 @@ export async function tearDownVolumes(layout: PodLayout, signal: AbortSignal): P
   // The markers go first: an emptyDir that is half removed must not look ready.
   await removeTree(layout.plugins);
   await removeTree(layout.subPaths);
+  await removeTree(layout.devices);
   for (const plugin of await namesIn(layout.volumes)) {
     const remove = ownedPlugins.has(pluginOf(plugin)) ? removeTree : removeEmpty;
     for (const name of await namesIn(join(layout.volumes, plugin))) await remove(join(layout.volumes, plugin, name));

@@ -7,7 +7,9 @@ import type { ApiClient } from '../../kube/client.ts';
 import type { Pod, Volume } from '../../kube/types.ts';
 import { type DesiredPod, type EventSink, type PodObjects, VolumeError, type Volumes } from '../model.ts';
 import { isWrittenOnce } from './atomic-writer.ts';
+import { releaseLocal } from './block.ts';
 import { createClaims } from './claims.ts';
+import { containerDevices } from './container-devices.ts';
 import { containerMounts } from './container-mounts.ts';
 import { createDriverVolumes } from './csi/csi.ts';
 import { withDeadline } from './deadline.ts';
@@ -63,8 +65,10 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
   const claims = client && createClaims(client, () => ({ name: node.name, labels: node.labels() }));
   const drivers =
     client && createDriverVolumes({ rootDir: () => rootDir(), nodeName: node.name, client, objects, clock, log });
+  const localTurns = createTurns();
   const sources: SetUpSources = {
     objects,
+    localTurns,
     claims,
     drivers,
     allocatable: () => node.allocatable(),
@@ -149,6 +153,7 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
       // What hides a part of a volume goes before the volume: its driver finds it idle.
       await unmountBelow(layout.subPaths, signal);
       await drivers?.release(uid, layout, signal);
+      await releaseLocal(layout, localTurns);
       await images.release(uid, layout, signal);
       await remove(layout, signal);
       claims?.release(uid);
@@ -172,6 +177,8 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
           signal,
         );
       }),
+    devicesFor: ({ uid, pod }, container) =>
+      turns.take(uid, () => containerDevices(pod, container, pods.get(uid)?.directories ?? new Map())),
     remove: (uid, signal) => takeAway(uid, tearDownVolumes, signal),
     forget: (uid, signal) => takeAway(uid, removePodDirectory, signal),
     known: async () => namesIn(podsDirectory(await rootDir())),

@@ -36,6 +36,7 @@ const waitMs = 30_000;
 const noVolumes: Volumes = {
   ensure: async () => {},
   mountsFor: async () => [],
+  devicesFor: async () => [],
   remove: async () => {},
   forget: async () => {},
   known: async () => [],

@@ -1,6 +1,6 @@
 // From a container's spec to its ContainerPlan.
 import type { Container, Pod } from '../../../kube/types.ts';
-import type { BindMount, ContainerPlan } from '../../docker/engine.ts';
+import type { BindMount, ContainerPlan, DeviceMapping } from '../../docker/engine.ts';
 import { ContainerConfigError } from './errors.ts';
 import { expand } from './expand.ts';
 import { containerResources, oomScoreOf } from './resources.ts';
@@ -13,6 +13,7 @@ export interface ContainerFacts extends SecurityFacts {
   readonly imageId: string;
   readonly env: ReadonlyMap<string, string>;
   readonly mounts: readonly BindMount[];
+  readonly devices?: readonly DeviceMapping[];
   readonly sandboxId: string;
   /** An ephemeral container's target, whose processes it sees. */
   readonly targetId: string | undefined;
@@ -50,6 +51,7 @@ export function containerPlan(pod: Pod, container: Container, facts: ContainerFa
     ...(facts.cgroupVersion === 2 ? { cgroupnsMode: privileged ? 'host' : 'private' } : {}),
     ...(facts.cgroupParent === undefined ? {} : { cgroupParent: facts.cgroupParent }),
     mounts: facts.mounts,
+    ...(facts.devices?.length ? { devices: facts.devices } : {}),
     resources: containerResources(pod, container),
     oomScoreAdj: oomScoreOf(pod, container, facts.nodeMemoryBytes),
     log: facts.log,

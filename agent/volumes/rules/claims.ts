@@ -70,7 +70,8 @@ function checkMode({ spec }: Pod, { name }: Volume, claimed: PersistentVolume): 
   if (!isBlock && isDevice) {
     throw new SetUpError(`volume ${name} has volumeMode Filesystem, but is specified in volumeDevices`);
   }
-  if (isBlock) throw new SetUpError('block volumes are not supported by this node');
+  if (isBlock && !claimed.spec?.local)
+    throw new SetUpError('block volumes of this kind are not supported by this node');
 }
 
 interface Term {

@@ -90,7 +90,7 @@ const refused: [typeof mounting, object, string][] = [
   ],
   [mounting, { volumeMode: 'Block' }, 'volume data has volumeMode Block, but is specified in volumeMounts'],
   [device, {}, 'volume data has volumeMode Filesystem, but is specified in volumeDevices'],
-  [device, { volumeMode: 'Block' }, 'block volumes are not supported by this node'],
+  [device, { volumeMode: 'Block' }, 'block volumes of this kind are not supported by this node'],
   [mounting, { nodeAffinity: elsewhere }, 'no matching NodeSelectorTerms'],
 ];
 for (const [who, spec, message] of refused) {
