@@ -183,7 +183,8 @@ test('a rollout that stands still past its deadline is called stuck', () => {
   const deployment = aDeployment({ image: 'web:2', status: { ...counts, conditions } });
   const { actions } = plan(deployment, [aSet('a', 3), aSet('b', 2, { image: 'web:2', available: 0, revision: 2 })]);
   const status = actions.find((one) => one.do === 'Update');
-  const said = (status?.object as Deployment).status?.conditions?.find(({ type }) => type === 'Progressing');
+  assert.ok(status?.do === 'Update');
+  const said = (status.object as Deployment).status?.conditions?.find(({ type }) => type === 'Progressing');
   assert.deepEqual(
     [said?.status, said?.reason, said?.message],
     ['False', 'ProgressDeadlineExceeded', 'ReplicaSet "b" has timed out progressing.'],
