@@ -7,6 +7,7 @@ import { joinCluster } from './join.ts';
 import { adminKubeconfig } from './layout.ts';
 import { ExitError, runUntilSignal } from './lifecycle.ts';
 import { resetMachine } from './reset.ts';
+import { printStatus } from './status.ts';
 import { type CreateFlags, createToken, deleteToken, listTokens } from './token.ts';
 import { up } from './up.ts';
 import { parseUpFlags, type UpFlags, upFlagTable } from './up-flags.ts';
@@ -35,6 +36,11 @@ function program(): Command {
   }
   resetCommand.action((flags: UpFlags) => runUntilSignal((signal) => resetMachine(parseUpFlags(flags), signal)));
 
+  nodelet
+    .command('status')
+    .description('what works on this machine, and what to do about the rest')
+    .option('--docker-host <unix://path>', 'the Docker Engine in use', 'unix:///var/run/docker.sock')
+    .action((flags: { dockerHost: string }) => runUntilSignal((signal) => printStatus(flags, signal)));
   tokens(nodelet);
   const joinCommand = nodelet.command('join').description('make this machine a node of a cluster').argument('<server>');
   for (const { flag, text, fallback } of joinFlagTable) joinCommand.option(flag, text, fallback);

@@ -12,6 +12,8 @@ import { silentLog } from '../host/log.ts';
 import { unmountBelow } from '../host/mounts.ts';
 import { parseProxyConfig } from '../proxy/config/flags.ts';
 import { cleanUp } from '../proxy/main.ts';
+import { dataDir } from './layout.ts';
+import { leaveServices } from './services.ts';
 import { step } from './steps.ts';
 import type { UpConfig } from './up-flags.ts';
 
@@ -21,6 +23,7 @@ const atOnce = 8;
 
 /** Repeatable; throws when the instance still runs, or when something of it cannot be removed. */
 export async function resetMachine(config: UpConfig, signal: AbortSignal): Promise<void> {
+  if (config.dataDir === dataDir) await step('services', leaveServices);
   const lock = await holdLock(config.dataDir);
   if (!lock) throw new Error(`data directory "${config.dataDir}" is in use: stop nodelet first`);
   try {
