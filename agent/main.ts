@@ -24,6 +24,7 @@ import { readSignals } from './node/facts.ts';
 import { keepLevels } from './node/levels.ts';
 import { createNode, type NodeAgent } from './node/node.ts';
 import { levelsOf } from './node/rules/levels.ts';
+import { createShutdown, type ShutdownWatch } from './node/shutdown.ts';
 import { keepHouse } from './node/upkeep.ts';
 import { levelPath } from './pod/cgroups.ts';
 import { collectDead } from './pod/collection.ts';
@@ -131,7 +132,7 @@ async function run(base: Base, undo: Undo): Promise<void> {
   const node: NodeAgent = await createNode({
     config: nodeConfigOf(config),
     pressure: () => eviction.pressure(),
-    runtimeError: () => pods.loop.engineTrouble(),
+    runtimeError: () => shutdown.notReady() ?? pods.loop.engineTrouble(),
     networkNotReady: network.notReady,
     ...{ client, engine, events, clock, log },
   });
@@ -142,7 +143,7 @@ async function run(base: Base, undo: Undo): Promise<void> {
   const pods: NodePods = createNodePods({
     ...{ config, engine, client, network, cgroups, events, objects, node, clock, log },
     cgroupDriver,
-    refuses: ({ pod, source }) => eviction.refuses(pod, source !== 'api'),
+    refuses: ({ pod, source }) => shutdown.refuses() ?? eviction.refuses(pod, source !== 'api'),
     onProbed: ({ pod: { metadata }, container, type, result }) =>
       counters.probed({ ...metadata, pod: metadata.name, podUid: metadata.uid, container, type, result }),
     sources: sources.names,
@@ -181,6 +182,14 @@ async function run(base: Base, undo: Undo): Promise<void> {
     onEvicted: counters.evicted,
     ...{ events, clock, log },
   });
+  const shutdown: ShutdownWatch = createShutdown({
+    steps: config.shutdown,
+    pods: () => running().map(({ pod }) => pod),
+    terminate: (uid, termination) => pods.loop.terminate(uid, termination),
+    isGone: pods.isTerminated,
+    onChange: node.poke,
+    ...{ nodeName, events, clock, log },
+  });
   const levels = {
     levels: () =>
       levelsOf(
@@ -196,7 +205,7 @@ async function run(base: Base, undo: Undo): Promise<void> {
   };
 
   const loops = [pods.run(signal), node.run(signal), sources.run(pods.loop, signal), keep(signal)];
-  loops.push(eviction.run(signal), upkeep.run(signal), keepLevels(levels, signal));
+  loops.push(eviction.run(signal), shutdown.run(signal), upkeep.run(signal), keepLevels(levels, signal));
   undo.push(async () => {
     await Promise.race([events.flushed(), clock.sleep(flushMs)]);
     events.stop();

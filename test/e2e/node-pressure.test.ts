@@ -24,7 +24,6 @@ before(async () => {
     '--eviction-pressure-transition-period=15s',
     '--volume-stats-agg-period=1s',
   ]);
-  await node.kubectl(['wait', '--for=condition=Ready', 'node/tight', '--timeout=60s']);
 });
 
 after(async () => {

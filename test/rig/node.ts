@@ -5,12 +5,12 @@ import { parseAgentConfig } from '../../agent/config/flags.ts';
 import { startAgent } from '../../agent/main.ts';
 import { parseControlPlaneConfig } from '../../controlplane/config/flags.ts';
 import { startControlPlane } from '../../controlplane/main.ts';
-import { type CommandResult, run } from '../../host/commands.ts';
+import { run } from '../../host/commands.ts';
 import { writeFileAtomic } from '../../host/files.ts';
 import { createLog, type LogLevel } from '../../host/log.ts';
 import type { ApiEndpoint } from '../../kube/client.ts';
 import { loadKubeconfig } from '../../kube/kubeconfig.ts';
-import { kubectlPath } from './cluster.ts';
+import { eventually, kubectlPath } from './cluster.ts';
 
 export const nodeName = 'tight';
 export const nodeIp = '192.168.77.2';
@@ -22,7 +22,7 @@ export interface TestNode {
   stop(): Promise<void>;
 }
 
-/** Starts in the suite's machine. `directory` is made; `flags` are added to the agent's. */
+/** Starts in the suite's machine, and resolves once the node is Ready. `directory` is made; `flags` are added to the agent's. */
 export async function startNode(directory: string, flags: readonly string[]): Promise<TestNode> {
   await mkdir(directory, { recursive: true });
   const at = (name: string): string => join(directory, name);
@@ -53,16 +53,21 @@ export async function startNode(directory: string, flags: readonly string[]): Pr
     { log: createLog('kubelet', level), signal },
   );
   const env = { KUBECONFIG: plane.adminKubeconfigPath, HOME: directory };
+  const kubectl = async (args: readonly string[], input?: string): Promise<string> => {
+    const result = await run(kubectlPath(), args, {
+      env,
+      timeoutMs: 90_000,
+      ...(input === undefined ? {} : { input }),
+    });
+    return result.stdout;
+  };
+  await eventually('the node is Ready', async () => {
+    const words = await kubectl(['get', 'node', nodeName, '--no-headers']);
+    return / Ready /.test(words) ? true : undefined;
+  });
   return {
     admin: await loadKubeconfig(plane.adminKubeconfigPath),
-    kubectl: async (args, input) => {
-      const result: CommandResult = await run(kubectlPath(), args, {
-        env,
-        timeoutMs: 90_000,
-        ...(input === undefined ? {} : { input }),
-      });
-      return result.stdout;
-    },
+    kubectl,
     stop: async () => {
       await agent.stop();
       await plane.stop();
