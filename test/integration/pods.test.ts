@@ -117,6 +117,8 @@ async function startPods(engine: Engine) {
               observe: observer.observe,
               memories,
               admit: () => undefined,
+              lacksRoom: () => undefined,
+              events,
               probes: {
                 follow: () => {},
                 verdicts: () => new Map(),
