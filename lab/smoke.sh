@@ -68,12 +68,12 @@ node_port=$(kubectl -n "$space" get service web -o 'jsonpath={.spec.ports[0].nod
 for from in $nodes; do
   for to in $nodes; do
     pod_ip=$(kubectl -n "$space" get pod "web-$to" -o 'jsonpath={.status.podIP}')
-    check "pod on $from to pod on $to" answers in_pod "web-$from" wget -q -T 3 -O - "http://$pod_ip:8080/"
+    check "pod on $from to pod on $to" answers in_pod "web-$from" timeout 3 wget -q -O - "http://$pod_ip:8080/"
   done
-  check "pod on $from to the ClusterIP" answers in_pod "web-$from" wget -q -T 3 -O - "http://$cluster_ip/"
+  check "pod on $from to the ClusterIP" answers in_pod "web-$from" timeout 3 wget -q -O - "http://$cluster_ip/"
   address=$(kubectl get node "$from" -o 'jsonpath={.status.addresses[?(@.type=="InternalIP")].address}')
   # shellcheck disable=SC2086
-  check "NodePort at $from, from outside" answers $outside busybox wget -q -T 3 -O - "http://$address:$node_port/"
+  check "NodePort at $from, from outside" answers $outside timeout 3 busybox wget -q -O - "http://$address:$node_port/"
   check "logs of the pod on $from" kubectl -n "$space" logs "web-$from"
 done
 if kubectl -n kube-system get service kube-dns >/dev/null 2>&1; then
