@@ -12,6 +12,7 @@ import {
   namespaces,
   nodes,
   persistentVolumeClaims,
+  podDisruptionBudgets,
   pods,
   replicaSets,
   replicationControllers,
@@ -23,6 +24,7 @@ import type { Held } from '../cache.ts';
 import { cronJobController } from './cron-job.ts';
 import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
+import { disruptionBudgetController } from './disruption-budget.ts';
 import { jobController } from './job.ts';
 import { namespaceDeletionController } from './namespace-deletion.ts';
 import { leaseNamespace, nodeLifecycleController } from './node-lifecycle.ts';
@@ -59,6 +61,7 @@ export const controllersHold: readonly Held[] = [
   { of: statefulSets },
   { of: controllerRevisions },
   { of: jobs },
+  { of: podDisruptionBudgets },
   { of: cronJobs },
   { of: persistentVolumeClaims },
   { of: leases, select: { namespace: leaseNamespace } },
@@ -87,6 +90,7 @@ export async function runControllers(
     runController(replicasController('ReplicaSet'), parts, signal),
     runController(deploymentController, parts, signal),
     runController(jobController, parts, signal),
+    runController(disruptionBudgetController, parts, signal),
     runController(cronJobController, parts, signal),
     runController(daemonSetController, parts, signal),
     runController(statefulSetController, parts, signal),
