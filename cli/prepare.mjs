@@ -26,6 +26,7 @@ const testCommands = [
   ['dockerd', 'docker.io'],
   ['ipset', 'ipset'],
   ['socat', 'socat'],
+  ['prometheus', 'prometheus'],
 ];
 
 function fail(words) {
@@ -92,6 +93,14 @@ async function missingPackages() {
 /** A static ELF names no program interpreter. */
 function isStatic(path) {
   return !readFileSync(path).subarray(0, 4096).includes('/lib64/ld-linux');
+}
+
+const isStamped = (lock) => existsSync(stamp) && readFileSync(stamp, 'utf8') === lock;
+
+/** npm writes what it installed into a hidden lock file: newer than ours, it was made from ours. */
+function isInstalled() {
+  const installed = join(root, 'node_modules', '.package-lock.json');
+  return existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs;
 }
 
 function installNpmPackages() {
