@@ -1,6 +1,6 @@
 // Makes one volume ready, whatever its kind, and says where it lies on this node.
 import type { PersistentVolume, Pod, Volume } from '../../kube/types.ts';
-import { VolumeError } from '../model.ts';
+import { type EventSink, VolumeError } from '../model.ts';
 import { ensureLocal, ensureNfs } from './attached.ts';
 import { ensureDeviceLink } from './block.ts';
 import type { Claims } from './claims.ts';
@@ -20,6 +20,7 @@ import { ensureWritten, type WrittenSources, writtenDirectory } from './written.
 export interface SetUpSources extends WrittenSources {
   /** Undefined where there is no API server to ask. */
   readonly claims: Claims | undefined;
+  readonly events: EventSink;
   /** One after the other for each local volume, which several pods may share. */
   readonly localTurns: Turns;
   /** Undefined where there is no API server to ask. */
@@ -131,6 +132,11 @@ async function setUpClaim(one: SetUp): Promise<string> {
       mountOptions: spec.mountOptions ?? [],
       fileSystem: spec.local.fsType ?? 'ext4',
       shared: layout.localMount(metadata.name),
+      onOtherGroup: (gid: number): void => {
+        const asked = `The requested fsGroup is ${pod.spec.securityContext?.fsGroup}`;
+        const message = `${asked}, but the volume ${metadata.name} has GID ${gid}. The volume may not be shareable.`;
+        sources.events.pod(pod, { type: 'Warning', reason: 'AlreadyMountedVolume', message });
+      },
     };
     await sources.localTurns.take(metadata.name, () => ensureLocal(pod, local, directory, signal));
     return directory;

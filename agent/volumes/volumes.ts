@@ -69,6 +69,7 @@ export function createVolumes(parts: VolumesParts): VolumesRoom {
   const sources: SetUpSources = {
     objects,
     localTurns,
+    events,
     claims,
     drivers,
     allocatable: () => node.allocatable(),

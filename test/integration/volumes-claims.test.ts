@@ -124,3 +124,27 @@ test('what cannot be mounted is said in one sentence', async () => {
       'MountVolume.SetUp failed for volume "data" : persistent volume "scsi" is of a kind that is not supported by this node',
   });
 });
+
+test('a local volume that another pod has is given to a second group with a warning', async () => {
+  const desired = bind('contested', { local: { path } });
+  const asking = (fsGroup: number, podUid: string): DesiredPod => ({
+    ...desired,
+    uid: podUid,
+    pod: {
+      ...desired.pod,
+      metadata: { ...desired.pod.metadata, uid: podUid },
+      spec: { ...desired.pod.spec, securityContext: { fsGroup } },
+    },
+  });
+  const warnings = () => bed.events.filter(({ reason }) => reason === 'AlreadyMountedVolume');
+  await bed.volumes.ensure(asking(4244, uid), never);
+  assert.deepEqual(warnings(), []);
+  await bed.volumes.ensure(asking(4245, otherUid), never);
+  assert.deepEqual(warnings(), [
+    {
+      type: 'Warning',
+      reason: 'AlreadyMountedVolume',
+      message: 'The requested fsGroup is 4245, but the volume contested has GID 4244. The volume may not be shareable.',
+    },
+  ]);
+});
