@@ -1,10 +1,14 @@
 // Cluster DNS as pods and the node see it (needs docker): search domains, headless hosts, aliases, names outside, over UDP and TCP.
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { decode, encode } from 'dns-packet';
 import { run } from '../../host/commands.ts';
-import { type Cluster, eventually, kubectlPath, startCluster } from '../rig/cluster.ts';
+import { type Cluster, eventually, kubectlPath, nodelet, startCluster } from '../rig/cluster.ts';
 
 const examples = join(import.meta.dirname, '../../lab/examples');
 const dataDir = join(process.env['NODELET_TEST_DIR'] ?? '', 'nodelet');
@@ -143,4 +147,57 @@ test('who deletes the slice finds it again; a restart keeps the address', async 
   await eventually('a pod is answered again', async () =>
     /hello-[123]/.test(await inPod('wget', '-q', '-O', '-', 'http://hello/')) ? true : undefined,
   );
+});
+
+const slices = (): Promise<string> =>
+  out('get', 'endpointslices', '-n', 'kube-system', '-l', 'kubernetes.io/service-name=kube-dns');
+
+/** A resolver of the host that knows one name. */
+async function hostResolver(address: string): Promise<{ close(): void }> {
+  const socket = createSocket('udp4').bind(53, address);
+  await once(socket, 'listening');
+  socket.on('message', (message, { port, address: from }) => {
+    const { id = 0, questions = [], additionals = [] } = decode(message);
+    const name = questions[0]?.name ?? '';
+    const answers = name === 'www.example.com' ? [{ name, type: 'A' as const, ttl: 60, data: '192.0.2.80' }] : [];
+    const flags = answers.length > 0 ? 0 : 3;
+    socket.send(encode({ type: 'response', id, flags, questions, answers, additionals }), port, from);
+  });
+  return { close: () => socket.close() };
+}
+
+test('`nodelet dns` alone stands beside it, asks the resolvers of its host, and leaves as it came', async () => {
+  for (const ip of ['192.168.77.53', '192.168.77.54']) await run('ip', ['address', 'add', `${ip}/32`, 'dev', 'lo']);
+  const resolvConf = join(process.env['NODELET_TEST_DIR'] ?? '', 'resolv.conf');
+  await writeFile(resolvConf, 'nameserver 192.168.77.53\n');
+  const outside = await hostResolver('192.168.77.53');
+  const flags = ['--bind-address=192.168.77.54', `--resolv-conf=${resolvConf}`];
+  const server = nodelet(['dns', `--kubeconfig=${join(dataDir, 'kube-dns.conf')}`, ...flags]);
+  try {
+    await eventually('two servers share the Service', async () =>
+      /192\.168\.77\.54/.test(await slices()) ? true : undefined,
+    );
+    const resolver = new Resolver({ timeout: 3000, tries: 2 });
+    resolver.setServers(['192.168.77.54:10053']);
+    assert.deepEqual(await resolver.resolve4('www.example.com'), ['192.0.2.80']);
+    assert.deepEqual(await resolver.resolve4('hello.default.svc.cluster.local'), [await addressOf('hello')]);
+    await assert.rejects(resolver.resolve4('nobody.example.com'), { code: 'ENOTFOUND' });
+    server.kill('SIGINT');
+    const [code] = (await once(server, 'close')) as [number | null];
+    assert.equal(code, 0);
+    assert.doesNotMatch(await slices(), /192\.168\.77\.54/);
+  } finally {
+    server.kill('SIGKILL');
+    outside.close();
+  }
+});
+
+test('a Service of somebody else is left alone, and ours does not start beside it', async () => {
+  const selector = JSON.stringify({ spec: { selector: { 'k8s-app': 'kube-dns' } } });
+  await out('patch', 'service', 'kube-dns', '-n', 'kube-system', '-p', selector);
+  await eventually('our slice leaves it', async () => (/192\.168\.77\.2/.test(await slices()) ? undefined : true));
+  assert.equal(await cluster.interrupt(), 0);
+  cluster = await startCluster(dataDir);
+  assert.match(cluster.printed(), /^dns\s+the cluster's own at 10\.96\.0\.10/m);
+  assert.doesNotMatch(await slices(), /192\.168\.77\.2/);
 });
