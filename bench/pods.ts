@@ -148,7 +148,9 @@ async function startAgent(control: ControlPlane, dir: string, docker: string): P
     '--fail-cgroupv1=false',
     '--cgroup-root=/nodelet-bench',
   ];
-  return spawn(process.execPath, [join(root, 'dist/nodelet.cjs'), 'kubelet', ...flags], { stdio: ['ignore', 'ignore', 'inherit'] });
+  return spawn(process.execPath, [join(root, 'dist/nodelet.cjs'), 'kubelet', ...flags], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 async function until(what: string, look: () => Promise<boolean> | boolean): Promise<void> {

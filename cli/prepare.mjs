@@ -107,8 +107,7 @@ function installNpmPackages() {
   const lock = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
     .digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock && existsSync(join(root, 'node_modules/.bin/node')))
-    return '';
+  if (existsSync(join(root, 'node_modules/.bin/node')) && (isStamped(lock) || isInstalled())) return '';
   const result = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     encoding: 'utf8',
@@ -128,7 +127,7 @@ function isBuilt() {
   const sources = folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, name)),
   );
-  return [stamp, ...sources].every((path) => statSync(path).mtimeMs <= builtAtMs);
+  return [join(root, 'package-lock.json'), ...sources].every((path) => statSync(path).mtimeMs <= builtAtMs);
 }
 
 function build() {

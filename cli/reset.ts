@@ -1,11 +1,12 @@
 // `nodelet reset`: stops the pods of an instance and takes away what it left on the machine, and nothing else.
-import { rm, rmdir } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectEngine } from '../agent/docker/connect.ts';
 import type { Engine } from '../agent/docker/engine.ts';
 import { labels } from '../agent/docker/labels.ts';
 import { removePodTrafficRules } from '../agent/network/traffic.ts';
 import { openCgroups } from '../host/cgroups.ts';
+import { readIfExists } from '../host/files.ts';
 import { removeLink } from '../host/links.ts';
 import { holdLock } from '../host/locks.ts';
 import { silentLog } from '../host/log.ts';
@@ -48,15 +49,21 @@ export async function resetMachine(config: UpConfig, signal: AbortSignal): Promi
   }
 }
 
-async function removeContainers({ dockerSocket, nodeName }: UpConfig): Promise<string> {
+async function removeContainers({ dataDir, dockerSocket, nodeName }: UpConfig): Promise<string> {
   const engine = await connectEngine(dockerSocket);
-  const containers = await engine.listContainers({ [labels.node]: nodeName });
+  const containers = await engine.listContainers({ [labels.node]: (await rememberedName(dataDir)) ?? nodeName });
   const queue = [...containers];
   const worker = async (): Promise<void> => {
     for (let one = queue.pop(); one; one = queue.pop()) await removeContainer(engine, one.id);
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
   return `${containers.length} containers removed`;
+}
+
+/** The name that the instance ran under, whatever this machine is called now: its credentials say it. */
+async function rememberedName(dataDir: string): Promise<string | undefined> {
+  const kubeconfig = await readIfExists(join(dataDir, 'kubelet.conf'));
+  return /system:node:([-a-z0-9.]+)/.exec(kubeconfig ?? '')?.[1];
 }
 
 async function removeContainer(engine: Engine, id: string): Promise<void> {
@@ -66,7 +73,11 @@ async function removeContainer(engine: Engine, id: string): Promise<void> {
 
 /** The log of a Docker Engine that we started stays: the engine still writes it. */
 async function removeState({ dataDir }: UpConfig): Promise<void> {
-  for (const name of stateNames) await rm(join(dataDir, name), { recursive: true, force: true });
+  const names = await readdir(dataDir).catch(() => []);
+  // A write that kill -9 cut short leaves "<name>.<pid>.tmp".
+  const halves = names.filter((name) => stateNames.includes(name.replace(/\.\d+\.tmp$/, '')));
+  for (const name of new Set([...stateNames, ...halves]))
+    await rm(join(dataDir, name), { recursive: true, force: true });
   await rmdir(dataDir).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT' && error.code !== 'ENOTEMPTY') throw error;
   });
@@ -77,6 +88,7 @@ const stateNames = [
   'ca.crt',
   'cni',
   'controlplane',
+  'kube-dns.conf',
   'kube-proxy.conf',
   'kubelet',
   'kubelet.conf',

@@ -42,7 +42,9 @@ export async function readIfExists(path: string): Promise<string | undefined> {
   }
 }
 
+/** Makes a directory with its parents. Never below the kernel's own trees: there Node tries for ever. */
 export async function ensureDirectory(path: string, mode = 0o755): Promise<void> {
+  if (/^\/(proc|sys)\//.test(path)) throw new Error(`Cannot make directory "${path}": the kernel owns that tree`);
   await mkdir(path, { recursive: true, mode });
 }
 

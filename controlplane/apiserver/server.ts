@@ -61,7 +61,12 @@ export class ListenError extends Error {
 
   constructor(address: string, port: number, cause: NodeJS.ErrnoException) {
     const reason = reasons[cause.code ?? ''] ?? 'Other';
-    super(`Cannot listen on ${address}:${port}: ${cause.code ?? cause.message}`, { cause });
+    super(
+      `Cannot listen on ${address}:${port}: ${reason === 'PortInUse' ? 'the port is taken' : (cause.code ?? cause.message)}`,
+      {
+        cause,
+      },
+    );
     this.reason = reason;
   }
 }

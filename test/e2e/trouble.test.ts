@@ -98,6 +98,24 @@ test('a pod whose image, Secret or volume is missing waits with the reason that 
   await out('delete', 'pod', '--all', '--grace-period=1', '--timeout=60s');
 });
 
+test('a log that is not there is refused in words that say why', async () => {
+  await apply(pod('first', { containers: [sleeper] }));
+  await out('wait', '--for=condition=Ready', 'pod/first', '--timeout=30s');
+  await assert.rejects(
+    out('logs', 'first', '--previous'),
+    /previous terminated container "c" in pod "first" not found/,
+  );
+  await out('delete', 'pod', 'first', '--grace-period=1');
+});
+
+test('a node reads no secrets but those it can name, and labels itself with nothing that is not its own', async () => {
+  const asNode = (...args: string[]): Promise<unknown> =>
+    run(kubectlPath(), args, { env: { ...cluster.kubectlEnv, KUBECONFIG: join(dataDir, 'kubelet.conf') } });
+  await assert.rejects(asNode('get', 'secrets', '-A'), /is forbidden/);
+  const name = (await out('get', 'nodes', '-o', 'name')).trim();
+  await assert.rejects(asNode('label', name, 'node-role.kubernetes.io/control-plane='), /not allowed to modify labels/);
+});
+
 test('a pod that does not fit stays Pending and says why', async () => {
   await apply(pod('giant', { containers: [{ ...sleeper, resources: { requests: { cpu: '900' } } }] }));
   await eventually('the scheduler explains', async () =>

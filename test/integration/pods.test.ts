@@ -118,7 +118,7 @@ async function startPods(engine: Engine) {
               memories,
               admit: () => undefined,
               lacksRoom: () => undefined,
-              events,
+              events: sink,
               probes: {
                 follow: () => {},
                 verdicts: () => new Map(),

@@ -44,12 +44,34 @@ function ownNode(node: string, { object, old, operation, subresource }: Review):
   return sameJson(owners[0], owners[1]) ? undefined : `node "${node}" is not allowed to modify ownerReferences`;
 }
 
-/** Labels by which others keep a node apart from the rest. */
+/** What a kubelet may say of its node under Kubernetes' own names; everything else there belongs to administrators. */
+const ownLabels = new Set([
+  'kubernetes.io/hostname',
+  'kubernetes.io/os',
+  'kubernetes.io/arch',
+  'beta.kubernetes.io/os',
+  'beta.kubernetes.io/arch',
+  'beta.kubernetes.io/instance-type',
+  'node.kubernetes.io/instance-type',
+  'failure-domain.beta.kubernetes.io/region',
+  'failure-domain.beta.kubernetes.io/zone',
+  'topology.kubernetes.io/region',
+  'topology.kubernetes.io/zone',
+]);
+
+function isGuarded(key: string): boolean {
+  const [prefix = '', name] = key.split('/');
+  if (name === undefined || ownLabels.has(key)) return false;
+  if (/(^|\.)(kubelet|node)\.kubernetes\.io$/.test(prefix)) return false;
+  return /(^|\.)(kubernetes|k8s)\.io$/.test(prefix);
+}
+
+/** Labels that a node may not give or take itself. */
 function guardedLabels(object: ApiObject, old: ApiObject | undefined): string[] {
   const now = object.metadata.labels ?? {};
   const then = old?.metadata.labels ?? {};
   const names = new Set([...Object.keys(now), ...Object.keys(then)]);
-  return [...names].filter((key) => /(^|\.)node-restriction\.kubernetes\.io\//.test(key) && now[key] !== then[key]);
+  return [...names].filter((key) => isGuarded(key) && now[key] !== then[key]);
 }
 
 function ownPod(node: string, { object, old, operation, subresource }: Review): string | undefined {

@@ -9,6 +9,8 @@ export interface Rule {
   readonly paths?: readonly string[];
   /** Only inside this namespace. */
   readonly namespace?: string;
+  /** Only one object at a time: reading it, or a list or watch that selects it by name. */
+  readonly oneByOne?: true;
 }
 
 export interface Grant {
@@ -54,7 +56,8 @@ const nodes: Rule[] = [
   { verbs: [...read, 'create', 'delete'], groups: [''], resources: ['pods'] },
   { verbs: ['update', 'patch'], groups: [''], resources: ['pods/status'] },
   { verbs: ['create'], groups: [''], resources: ['pods/eviction', 'serviceaccounts/token'] },
-  { verbs: read, groups: [''], resources: ['secrets', 'configmaps', 'persistentvolumeclaims', 'persistentvolumes'] },
+  { verbs: read, groups: [''], resources: ['secrets', 'configmaps'], oneByOne: true },
+  { verbs: read, groups: [''], resources: ['persistentvolumeclaims', 'persistentvolumes'] },
   { verbs: ['get', 'update', 'patch'], groups: [''], resources: ['persistentvolumeclaims/status'] },
   { verbs: ['get'], groups: ['storage.k8s.io'], resources: ['volumeattachments'] },
   { verbs: ['get', ...write], groups: ['coordination.k8s.io'], resources: ['leases'] },

@@ -19,6 +19,7 @@ function coversResource(rule: Rule, asked: Attributes): boolean {
 function covers(rule: Rule, asked: Attributes): boolean {
   if (!has(rule.verbs, asked.verb)) return false;
   if (rule.namespace !== undefined && rule.namespace !== asked.namespace) return false;
+  if (rule.oneByOne && asked.name === '') return false;
   return asked.path === undefined ? coversResource(rule, asked) : coversPath(rule.paths ?? [], asked.path);
 }
 

@@ -51,6 +51,13 @@ function refuseImpersonation(incoming: IncomingMessage): void {
   throw new StatusError(403, 'Forbidden', 'forbidden: impersonation is not available', {});
 }
 
+/** A list or watch that selects one name asks for that name. */
+function named(route: Route): Route {
+  if (route.name !== '' || (route.verb !== 'list' && route.verb !== 'watch')) return route;
+  const [, name] = /^metadata\.name=([^,]+)$/.exec(route.query.get('fieldSelector') ?? '') ?? [];
+  return name === undefined ? route : { ...route, name };
+}
+
 export function createDoor(parts: DoorParts): Door {
   const byPath = new Map<string, Kind>(
     parts.kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]),
@@ -61,7 +68,7 @@ export function createDoor(parts: DoorParts): Door {
     const route = parseRoute(incoming.method ?? 'GET', incoming.url ?? '/');
     const user = await authenticate(incoming, parts.tokens, parts.audiences);
     refuseImpersonation(incoming);
-    if (!mayDo(parts.policy, user, route)) {
+    if (!mayDo(parts.policy, user, named(route))) {
       if (user === anonymous) throw unauthorized();
       throw refused(user, route);
     }

@@ -20,6 +20,7 @@ export interface Target extends Endpoint {
 }
 
 const connectTimeoutMs = 10_000;
+const longestWords = 2048;
 /** Never passed on: who the client is stays between the client and us. */
 const dropped = new Set(['authorization', 'host', 'cookie', 'expect']);
 const hopByHop = new Set([
@@ -68,12 +69,16 @@ function connect(incoming: IncomingMessage, target: Target, isUpgrade: boolean):
 const unreachable = ({ host, port }: Target, error: Error): StatusError =>
   unavailable(`error trying to reach service: cannot reach ${host}:${port}: ${error.message}`);
 
-/** Answers when the far side has. Throws a 503 `StatusError` where it cannot be reached. */
+/**
+ * Answers when the far side has. Throws a 503 `StatusError` where it cannot be reached, and what `refusal` makes of its words where
+ * it refuses: a client that asked the API wants a Status.
+ */
 export async function relay(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   target: Target,
   signal: AbortSignal,
+  refusal?: (code: number, words: string) => StatusError,
 ): Promise<void> {
   const far = connect(incoming, target, false);
   signal.addEventListener('abort', () => far.destroy(), { once: true });
@@ -84,9 +89,21 @@ export async function relay(
   // The far side may answer and hang up before the body is through.
   pipeline(incoming, far).catch(() => undefined);
   const answer = await answered;
+  const code = answer.statusCode ?? 502;
+  if (refusal && code >= 400) throw refusal(code, await firstWords(answer));
   outgoing.writeHead(answer.statusCode ?? 502, withoutHops(answer));
   outgoing.flushHeaders();
   await pipeline(answer, outgoing).catch(() => outgoing.destroy());
+}
+
+/** The beginning of a text that only has to be quoted. */
+async function firstWords(answer: IncomingMessage): Promise<string> {
+  let words = '';
+  for await (const chunk of answer) {
+    words += String(chunk);
+    if (words.length > longestWords) break;
+  }
+  return words.slice(0, longestWords).trim();
 }
 
 function withoutHops(answer: IncomingMessage): Record<string, string | string[]> {

@@ -5,7 +5,7 @@ import type { Parts, Request } from '../context.ts';
 import { decodeEntry, keyOf, prefixOf } from '../encoding.ts';
 import { type ApiObject, at, list, object as objectOf, text } from '../model.ts';
 import type { Route } from '../rules/route.ts';
-import { badRequest, internal, notFound, StatusError, unavailable } from '../rules/status-error.ts';
+import { badRequest, internal, kubeletRefusal, notFound, StatusError, unavailable } from '../rules/status-error.ts';
 import { kubeletOf, kubeletPath, parseProxyName, portOf } from '../rules/streams.ts';
 import { type KubeletClient, relay, relayUpgrade, type Target } from './relay.ts';
 import type { Exchange } from './resources.ts';
@@ -91,7 +91,7 @@ export function createStreams(parts: Parts, kubelet: KubeletClient): Streams {
   async function log({ incoming, outgoing, route, signal }: Exchange, request: Request): Promise<void> {
     const target = await podTarget(request, route);
     if (!target) return sendText(incoming, outgoing, '');
-    await relay(incoming, outgoing, target, signal);
+    await relay(incoming, outgoing, target, signal, kubeletRefusal);
   }
 
   return {

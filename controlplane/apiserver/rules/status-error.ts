@@ -122,3 +122,11 @@ export const internal = (message: string): StatusError =>
   new StatusError(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] });
 
 export const unavailable = (message: string): StatusError => new StatusError(503, 'ServiceUnavailable', message);
+
+/** What a kubelet's refusal is to whoever asked the API: its words, as the reason that its code stands for. */
+export function kubeletRefusal(code: number, words: string): StatusError {
+  if (code === 400 || code === 422) return badRequest(words);
+  if (code === 404) return new StatusError(404, 'NotFound', words);
+  if (code === 500) return internal(words);
+  return new StatusError(code, 'ServiceUnavailable', words);
+}
