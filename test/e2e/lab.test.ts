@@ -7,7 +7,7 @@ import { run } from '../../host/commands.ts';
 import { type Lab, type LabMachine, startLab } from '../rig/lab.ts';
 
 const root = join(import.meta.dirname, '../..');
-const packages = join(root, 'dist/packages');
+const packages = join(process.env['NODELET_TEST_DIR'] ?? '', 'packages');
 const names = ['control', 'worker1', 'worker2'];
 const patience = { timeout: 900_000 };
 let lab: Lab;
@@ -15,7 +15,7 @@ let lab: Lab;
 const control = (): LabMachine => lab.machines[0] as LabMachine;
 
 before(async () => {
-  await run(process.execPath, [join(root, 'systemd/package.ts'), '--quick'], { timeoutMs: 300_000 });
+  await run(process.execPath, [join(root, 'systemd/package.ts'), '--quick', '--out', packages], { timeoutMs: 300_000 });
   lab = await startLab(names);
   const deb = (await readdir(packages)).find((name) => name.endsWith('.deb')) ?? '';
   await Promise.all(

@@ -6,13 +6,15 @@ import { before, test } from 'node:test';
 import { run } from '../../host/commands.ts';
 
 const root = join(import.meta.dirname, '../..');
-const packages = join(root, 'dist/packages');
+const packages = join(process.env['NODELET_TEST_DIR'] ?? '', 'packages');
 const tree = join(process.env['NODELET_TEST_DIR'] ?? '', 'tree');
 let files: string[];
 
 before(
   async () => {
-    await run(process.execPath, [join(root, 'systemd/package.ts'), '--quick'], { timeoutMs: 300_000 });
+    await run(process.execPath, [join(root, 'systemd/package.ts'), '--quick', '--out', packages], {
+      timeoutMs: 300_000,
+    });
     files = await readdir(packages);
     await mkdir(tree);
     await run('dpkg-deb', ['-x', join(packages, files.find((name) => name.endsWith('.deb')) ?? ''), tree]);
