@@ -3,6 +3,7 @@ import type { Clock } from '../../host/clock.ts';
 import type { Log } from '../../host/log.ts';
 import type { PodStatus } from '../../kube/types.ts';
 import { containerResources } from '../containers/rules/resources.ts';
+import { EngineError } from '../docker/engine.ts';
 import type { DesiredPod, EventSink, ObservedPod, ProbeVerdict, Rejection } from '../model.ts';
 import { derivePodStatus } from '../status/rules/derive.ts';
 import { execute, type Handlers, type Outcome } from './execute.ts';
@@ -58,12 +59,18 @@ export async function syncPod(uid: string, parts: SyncParts, signal: AbortSignal
   const actions = planPod(desired, before, facts, parts.clock.now());
   const log = parts.log.child({ podUid: uid, ...(desired ? { pod: nameOf(desired) } : {}) });
   const outcome = await execute(actions, { uid, desired, observed: before }, parts.handlers, log, signal);
-  if (outcome.failure !== undefined) log.warn({ err: outcome.failure }, 'Pod sync stopped');
+  if (outcome.failure !== undefined) sayStopped(outcome.failure, log);
 
   const after = actions.length === 0 ? before : await parts.observe(uid, signal);
   remember(uid, outcome, parts);
   if (desired) say(desired, after, parts);
   return nextTurn(desired, actions, outcome, parts.clock.now());
+}
+
+/** What the engine refuses is ours to worry about; a Secret that is missing is told to the user by an event. */
+function sayStopped(failure: unknown, log: Log): void {
+  if (failure instanceof EngineError) log.warn({ err: failure }, 'Pod sync stopped');
+  else log.info({ because: failure instanceof Error ? failure.message : String(failure) }, 'Pod sync stopped');
 }
 
 const nameOf = ({ pod }: DesiredPod): string => `${pod.metadata.namespace}/${pod.metadata.name}`;
