@@ -13,6 +13,8 @@ export class ExitError extends Error {
 }
 
 const parentPollMs = 1000;
+/** All parts have been stopped by then: what still waits (a deadline, a back-off) has nobody left to wait for. */
+const lingerMs = 2000;
 
 /** Runs `work` until it ends or a signal asks it to stop. A second signal does not wait. Failures become one line and exit code 1, bad configuration 2. */
 export async function runUntilSignal(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -33,6 +35,7 @@ export async function runUntilSignal(work: (signal: AbortSignal) => Promise<void
     throw new ExitError(error instanceof Error && error.name === 'ConfigError' ? 2 : 1);
   } finally {
     clearInterval(watch);
+    if (stop.signal.aborted) setTimeout(() => process.exit(), lingerMs).unref();
   }
 }
 
