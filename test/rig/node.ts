@@ -5,6 +5,7 @@ import { parseAgentConfig } from '../../agent/config/flags.ts';
 import { startAgent } from '../../agent/main.ts';
 import { parseControlPlaneConfig } from '../../controlplane/config/flags.ts';
 import { startControlPlane } from '../../controlplane/main.ts';
+import { openCgroups } from '../../host/cgroups.ts';
 import { run } from '../../host/commands.ts';
 import { writeFileAtomic } from '../../host/files.ts';
 import { createLog, type LogLevel } from '../../host/log.ts';
@@ -14,6 +15,8 @@ import { eventually, kubectlPath } from './cluster.ts';
 
 export const nodeName = 'tight';
 export const nodeIp = '192.168.77.2';
+
+const cgroupRoot = `/nodelet-test-${process.pid}`;
 
 export interface TestNode {
   kubectl(args: readonly string[], input?: string): Promise<string>;
@@ -41,7 +44,7 @@ export async function startNode(directory: string, flags: readonly string[]): Pr
       `--hostname-override=${nodeName}`,
       `--node-ip=${nodeIp}`,
       `--root-dir=${at('kubelet')}`,
-      `--cgroup-root=/nodelet-test-${process.pid}`,
+      `--cgroup-root=${cgroupRoot}`,
       `--pod-logs-dir=${at('log/pods')}`,
       `--docker-host=unix://${process.env['NODELET_TEST_DOCKER']}`,
       `--cni-bin-dir=${at('cni/bin')}`,
@@ -71,6 +74,8 @@ export async function startNode(directory: string, flags: readonly string[]): Pr
     stop: async () => {
       await agent.stop();
       await plane.stop();
+      // Containers may still be ending; what they hold goes with the machine.
+      await (await openCgroups()).remove(cgroupRoot).catch(() => {});
     },
   };
 }
