@@ -29,6 +29,8 @@ export interface InformerOptions {
   readonly onError?: (error: unknown) => void;
   /** Drops what nobody reads (managedFields, big annotations) before an object is kept. */
   readonly trim?: (object: unknown) => void;
+  /** Asked before a list that has nothing at all makes all that was known vanish; throws where that is not to be believed. */
+  readonly confirmEmpty?: (known: readonly unknown[], signal: AbortSignal) => Promise<void>;
 }
 
 const pageSize = 500;
@@ -47,7 +49,7 @@ export function createInformer<T extends KubeObject>(
   of: Resource<T>,
   options: InformerOptions = {},
 ): Informer<T> {
-  const { select = {}, onError = () => {}, trim = () => {} } = options;
+  const { select = {}, onError = () => {}, trim = () => {}, confirmEmpty } = options;
   const objects = new Map<string, T>();
   const listeners = new Set<(change: Change<T>) => void>();
   const firstList = Promise.withResolvers<void>();
@@ -96,6 +98,7 @@ export function createInformer<T extends KubeObject>(
       more = page.metadata.continue || undefined;
       resourceVersion = page.metadata.resourceVersion ?? '';
     } while (more);
+    if (fresh.length === 0 && objects.size > 0) await confirmEmpty?.([...objects.values()], signal);
     const present = new Set(fresh.map(keyOf));
     for (const key of [...objects.keys()]) if (!present.has(key)) remove(key);
     for (const object of fresh) put(object);

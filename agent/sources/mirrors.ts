@@ -23,14 +23,33 @@ export interface MirrorParts {
 const lookEveryMs = 2000;
 const lastPauseMs = 60_000;
 
-/** Looks and acts until `signal` ends; mirrors stay then. Never rejects. */
-export async function keepMirrors(parts: MirrorParts, signal: AbortSignal): Promise<void> {
-  const { informer, clock, log } = parts;
+export interface Mirrors {
+  /** Looks now: a static pod has come, changed or gone. */
+  poke(): void;
+  /** Looks and acts until `signal` ends; mirrors stay then. Never rejects. */
+  keep(signal: AbortSignal): Promise<void>;
+}
+
+export function createMirrors(parts: MirrorParts): Mirrors {
   let changed = Promise.withResolvers<void>();
-  const stopListening = informer.subscribe(() => changed.resolve());
+  const next = (): Promise<void> => {
+    changed = Promise.withResolvers();
+    return changed.promise;
+  };
+  return { poke: () => changed.resolve(), keep: (signal) => keep(parts, next, () => changed.resolve(), signal) };
+}
+
+async function keep(
+  parts: MirrorParts,
+  next: () => Promise<void>,
+  poke: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { informer, clock, log } = parts;
+  const stopListening = informer.subscribe(poke);
   let pauseMs = lookEveryMs;
   while (!signal.aborted) {
-    changed = Promise.withResolvers();
+    const changed = next();
     try {
       if (informer.hasSynced()) await keepOnce(parts, signal);
       pauseMs = lookEveryMs;
@@ -42,7 +61,7 @@ export async function keepMirrors(parts: MirrorParts, signal: AbortSignal): Prom
     const over = AbortSignal.any([signal, pause.signal]);
     const pausing = clock.sleep(pauseMs, over).catch(() => {});
     // After a failure the API is not asked again at every change.
-    await (pauseMs > lookEveryMs ? pausing : Promise.race([changed.promise, pausing]));
+    await (pauseMs > lookEveryMs ? pausing : Promise.race([changed, pausing]));
     pause.abort();
   }
   stopListening();

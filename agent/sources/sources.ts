@@ -5,7 +5,7 @@ import type { ApiClient } from '../../kube/client.ts';
 import type { Node, Pod } from '../../kube/types.ts';
 import type { DesiredPod, EventSink, Termination } from '../model.ts';
 import { createApiSource, type PodSink } from './api.ts';
-import { keepMirrors } from './mirrors.ts';
+import { createMirrors, type Mirrors } from './mirrors.ts';
 import type { PodObjectsRoom } from './objects.ts';
 import { isMirror } from './rules/mirrors.ts';
 import { followManifests } from './static-files.ts';
@@ -59,17 +59,23 @@ export function createPodSources(parts: PodSourcesParts): PodSources {
   const unheard = new Set<StaticSource>(names);
   const api = createApiSource(client, nodeName, log);
   let statics: StaticPods | undefined;
+  let mirrors: Mirrors | undefined;
 
   function followStatics(loop: PodLoop, signal: AbortSignal): Promise<unknown>[] {
     const pods = createStaticPods(loop, events, log);
     statics = pods;
     const common = { nodeName, clock, log };
+    const shown = createMirrors({
+      ...{ client, informer: api.informer, node, statics: pods.list, clock, log },
+      areAllKnown: () => unheard.size === 0,
+    });
+    mirrors = shown;
     const onSnapshot = (source: StaticSource) => (found: readonly Pod[]) => {
       unheard.delete(source);
       pods.snapshot(source, found);
+      shown.poke();
     };
     const { fileCheckMs, headers, httpCheckMs } = parts.statics;
-    const areAllKnown = (): boolean => unheard.size === 0;
     return [
       ...(path
         ? [followManifests({ path, everyMs: fileCheckMs, onSnapshot: onSnapshot('file'), ...common }, signal)]
@@ -77,7 +83,7 @@ export function createPodSources(parts: PodSourcesParts): PodSources {
       ...(url
         ? [followUrl({ url, headers, everyMs: httpCheckMs, onSnapshot: onSnapshot('http'), ...common }, signal)]
         : []),
-      keepMirrors({ client, informer: api.informer, node, statics: pods.list, areAllKnown, clock, log }, signal),
+      shown.keep(signal),
     ];
   }
 
@@ -105,7 +111,10 @@ export function createPodSources(parts: PodSourcesParts): PodSources {
     names: ['api', ...names],
     apiPod: (namespace, name) => api.informer.get(`${namespace}/${name}`),
     terminated: (uid) => statics?.terminated(uid),
-    forgotten: (uid) => statics?.forgotten(uid),
+    forgotten: (uid) => {
+      statics?.forgotten(uid);
+      mirrors?.poke();
+    },
     run: async (loop, signal) => {
       const retained = retaining(loop, objects);
       const stopListening = wakeOnChanges(retained);

@@ -20,7 +20,8 @@ export interface StaticPods {
 interface Running {
   readonly source: StaticSource;
   readonly pod: Pod;
-  isEnding: boolean;
+  /** Ending: it stops. Removed: nothing of it runs, and the loop forgets it. */
+  stage: 'wanted' | 'ending' | 'removed';
 }
 
 const keyOf = ({ metadata }: Pod): string => `${metadata.namespace}/${metadata.name}`;
@@ -42,12 +43,12 @@ export function createStaticPods(loop: PodLoop, events: EventSink, log: Log): St
   };
 
   function start(key: string, wish: DesiredPod): void {
-    running.set(key, { source: wish.source as StaticSource, pod: wish.pod, isEnding: false });
+    running.set(key, { source: wish.source as StaticSource, pod: wish.pod, stage: 'wanted' });
     loop.put(wish);
   }
 
   function end(one: Running, because: string): void {
-    one.isEnding = true;
+    one.stage = 'ending';
     const { uid } = one.pod.metadata;
     const graceSeconds = Math.max(1, one.pod.spec.terminationGracePeriodSeconds ?? 30);
     log.info({ pod: keyOf(one.pod), podUid: uid, because }, 'Static pod ends');
@@ -55,7 +56,7 @@ export function createStaticPods(loop: PodLoop, events: EventSink, log: Log): St
   }
 
   function follow(key: string, one: Running): void {
-    if (one.isEnding) return;
+    if (one.stage !== 'wanted') return;
     const wish = wishFor(key);
     if (!wish) end(one, 'its manifest is gone');
     else if (wish.uid !== one.pod.metadata.uid) end(one, 'its manifest has changed');
@@ -76,11 +77,14 @@ export function createStaticPods(loop: PodLoop, events: EventSink, log: Log): St
       loop.ready(source);
     },
     terminated: (uid) => {
-      if (find(uid)?.[1].isEnding) loop.remove(uid);
+      const [, one] = find(uid) ?? [];
+      if (one?.stage !== 'ending') return;
+      one.stage = 'removed';
+      loop.remove(uid);
     },
     forgotten: (uid) => {
       const [key, one] = find(uid) ?? [];
-      if (key === undefined || !one?.isEnding) return;
+      if (key === undefined || one?.stage !== 'removed') return;
       running.delete(key);
       const wish = wishFor(key);
       if (wish) start(key, wish);

@@ -87,7 +87,8 @@ export function createStatusWriter({ client, log, clock, apiPod }: StatusWriterP
   /** The agent's copy, else a look at the API. Undefined where there is no such pod (any more). */
   async function findApiPod(entry: Entry, signal: AbortSignal): Promise<Pod | undefined> {
     const copy = copyOf(entry);
-    if (copy) return copy;
+    // A node may not read a mirror that is not there yet; the watch tells when it is.
+    if (copy || entry.desired.source !== 'api') return copy;
     const { namespace, name } = entry.desired.pod.metadata;
     try {
       const found = await client.get(pods, { namespace, name }, signal);

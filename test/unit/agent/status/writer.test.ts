@@ -180,7 +180,6 @@ test("a static pod's status goes to its mirror once that is there", async () => 
     const { pod } = desiredPod({}, { annotations: { 'kubernetes.io/config.hash': 'h1' } });
     const mirror = { ...pod, metadata: { ...at, uid: 'mirror', annotations: { 'kubernetes.io/config.mirror': 'h1' } } };
     writer.publish({ uid, pod, source: 'file' }, running);
-    await api.seen(({ verb }) => verb === 'get');
     api.put(pods, mirror);
     await clock.advance(10_000);
     await until((found) => found?.status?.phase === 'Running');
