@@ -253,7 +253,7 @@ test('a taken port is one clear failure that leaves the data directory usable', 
     return startControlPlane(config, { log, signal: AbortSignal.timeout(limitMs) });
   };
   await assert.rejects(second([`--secure-port=${port}`]), {
-    message: `Cannot listen on 127.0.0.1:${port}: EADDRINUSE`,
+    message: `Cannot listen on 127.0.0.1:${port}: the port is taken`,
   });
   await (await second(['--secure-port=0'])).stop();
 });
