@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { connectEngine } from '../agent/docker/connect.ts';
 import type { Engine } from '../agent/docker/engine.ts';
 import { labels } from '../agent/docker/labels.ts';
+import { removeRoutes } from '../agent/network/routes.ts';
 import { removePodTrafficRules } from '../agent/network/traffic.ts';
 import { openCgroups } from '../host/cgroups.ts';
 import { readIfExists } from '../host/files.ts';
@@ -34,7 +35,8 @@ export async function resetMachine(config: UpConfig, signal: AbortSignal): Promi
       await removePodTrafficRules(undefined, signal);
       return 'removed';
     });
-    await step('links', async () => {
+    await step('routes and links', async () => {
+      await removeRoutes(silentLog, signal);
       await removeLink(bridge, signal);
       return `${bridge} removed`;
     });

@@ -37,7 +37,7 @@ interface Parts {
   readonly report: ReportEvent;
 }
 
-const livenessGraceMs = 2;
+const livenessPeriods = 2;
 
 /** Starts the proxy; it keeps trying to reach the API server. Rejects on what no retry mends: kubeconfig, iptables. */
 export async function startProxy(config: ProxyConfig, parts: { log: Log; signal: AbortSignal }): Promise<RunningProxy> {
@@ -173,7 +173,7 @@ function createLoop(parts: Parts, iptables: Iptables, isHealthyNow: () => boolea
 }
 
 function isProxyHealthy(config: ProxyConfig, loops: ReadonlyMap<Family, FamilyLoop>): boolean {
-  const timeoutMs = livenessGraceMs * config.syncPeriodMs;
+  const timeoutMs = livenessPeriods * config.syncPeriodMs;
   return [...loops.values()].every((loop) => isHealthy(loop.health(), systemClock.now(), timeoutMs));
 }
 
@@ -204,7 +204,7 @@ async function openDoors(
 ): Promise<Promise<void>[]> {
   const { config, view, metrics, log } = parts;
   const health = () => new Map([...loops].map(([family, loop]) => [family, loop.health()] as const));
-  const timeoutMs = livenessGraceMs * config.syncPeriodMs;
+  const timeoutMs = livenessPeriods * config.syncPeriodMs;
   const doors = [
     { bind: config.healthz, answer: healthListener({ view, health, metrics, now: systemClock.now, timeoutMs }) },
     { bind: config.metrics, answer: metricsListener(config, metrics) },

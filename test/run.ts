@@ -17,7 +17,8 @@ interface Outcome {
 }
 
 const running = new Set<ChildProcess>();
-const machines = new Set<Machine>();
+/** Those being made, too: a signal must not leak half of one. */
+const machines = new Set<Promise<Machine>>();
 
 /** Runs node's test runner over files and reads its closing lines; a suite that ran no test has failed. */
 async function runTests(
@@ -72,10 +73,11 @@ function killGroup(child: ChildProcess): void {
 
 async function runOnMachine(file: string): Promise<Outcome> {
   const firstLine = readFileSync(join(root, file), 'utf8').split('\n', 1)[0] ?? '';
+  const making = createMachine({ docker: firstLine.includes('needs docker') });
+  machines.add(making);
   let machine: Machine | undefined;
   try {
-    machine = await createMachine({ docker: firstLine.includes('needs docker') });
-    machines.add(machine);
+    machine = await making;
     return await runTests(file, [file], machine.enter, machine.env);
   } catch (error) {
     process.stdout.write(
@@ -83,10 +85,8 @@ async function runOnMachine(file: string): Promise<Outcome> {
     );
     return { passed: 0, failed: 1 };
   } finally {
-    if (machine) {
-      await machine.remove();
-      machines.delete(machine);
-    }
+    await machine?.remove();
+    machines.delete(making);
   }
 }
 
@@ -120,7 +120,7 @@ async function main(wanted: readonly string[]): Promise<number> {
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
     for (const child of running) killGroup(child);
-    void Promise.allSettled([...machines].map((machine) => machine.remove())).then(() => process.exit(1));
+    void Promise.allSettled([...machines].map(async (making) => (await making).remove())).then(() => process.exit(1));
   });
 }
 

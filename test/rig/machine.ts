@@ -98,7 +98,7 @@ async function startDocker(
 
 async function untilAnswers(socket: string, daemon: ChildProcess, words: readonly Buffer[]): Promise<void> {
   for (const end = Date.now() + dockerStartMs; Date.now() < end; await sleep(50)) {
-    if (daemon.exitCode !== null) break;
+    if (hasEnded(daemon)) break;
     if (await connects(socket)) return;
   }
   throw new Error(`dockerd did not answer on ${socket}:\n${Buffer.concat(words).toString('utf8')}`);
@@ -112,13 +112,16 @@ function connects(socket: string): Promise<boolean> {
   });
 }
 
+/** By itself, or by a signal, which leaves no exit code. */
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
+
 /** Containers first, so that no shim outlives its daemon. */
 async function stopDocker(daemon: ChildProcess, socket: string): Promise<void> {
   const docker = (...words: string[]) => run('docker', ['-H', `unix://${socket}`, ...words], { timeoutMs: 120_000 });
   const { stdout } = await docker('ps', '-aq', '--no-trunc').catch(() => ({ stdout: '' }));
   const ids = stdout.split('\n').filter((line) => line !== '');
   if (ids.length > 0) await docker('rm', '-f', '-v', ...ids).catch(() => {});
-  if (daemon.exitCode !== null) return;
+  if (hasEnded(daemon)) return;
   const gone = new Promise((resolve) => daemon.once('exit', resolve));
   daemon.kill('SIGTERM');
   const killer = setTimeout(() => daemon.kill('SIGKILL'), 20_000);

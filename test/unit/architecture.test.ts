@@ -108,7 +108,7 @@ test('only the Docker room knows dockerode, and only the control plane makes cer
 
 test('rules are pure: no I/O, no clock, no chance, no environment, no waiting', () => {
   const forbidden =
-    /\bawait\b|\basync\b|Date\.now\(|new Date\(\)|Math\.random|performance\.now|process\.|setTimeout|setInterval|console\./;
+    /\bawait\b|\basync\b|Date\.now\(|new Date\(\)|Math\.random|\brandom(UUID|Bytes|Int)\b|performance\.now|process\.|setTimeout|setInterval|console\./;
   const allowedPackages = new Set(['node:crypto', 'node:net', 'node:path/posix', 'node:path']);
   const wrong: string[] = [];
   for (const file of sources.filter(isRules)) {
